@@ -1,0 +1,14 @@
+//! fleetsim rehearses command rollouts on AWS IoT Commands.
+//!
+//! The library is for the binary and its own tests; it promises no stable interface. Modules are
+//! listed in reading order, each importing only what stands above it (`tests/it/tidy.rs`).
+
+pub mod clock;
+pub mod control;
+pub mod dist;
+pub mod exit;
+pub mod scenario;
+pub mod seed;
+pub mod stats;
+pub mod units;
+pub mod verdict;

@@ -1,0 +1,345 @@
+//! Scenario files: YAML text → validated [`Scenario`], with errors that point.
+//!
+//! Checking has two passes: the untyped document against the JSON Schema (every structural mistake
+//! at its place), then the typed document for meaning. What is not built yet is refused by name,
+//! never ignored.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use indexmap::IndexMap;
+
+use crate::dist::Delay;
+use crate::stats::{Class, Finding, Shape, Span};
+use crate::units::{Rate, Share};
+
+/// A scenario that can be run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Scenario {
+    /// `[a-z0-9-]{1,64}`: the label in every output.
+    pub name: String,
+    /// For people.
+    pub description: String,
+    /// Go to the result.
+    pub labels: IndexMap<String, String>,
+    /// Every draw derives from it; absent: random and printed.
+    pub seed: Option<u64>,
+    /// `validity.max_lag`: another limit for the lags that make a run VOID.
+    pub max_lag: Option<Duration>,
+    /// What is tested.
+    pub target: Target,
+    /// Groups in the order of the file.
+    pub groups: Vec<Group>,
+    /// Workloads in the order of the file.
+    pub workloads: Vec<Workload>,
+    /// Thresholds in the order of the file.
+    pub thresholds: Vec<Threshold>,
+}
+
+/// What is tested.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Target {
+    /// The backend inside this program.
+    Embedded(Embedded),
+}
+
+/// The embedded backend's settings.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Embedded {
+    /// MQTT listener; port 0 takes a free port.
+    pub mqtt: SocketAddr,
+    /// HTTP listener; port 0 takes a free port.
+    pub http: SocketAddr,
+    /// ARNs are made from it.
+    pub region: String,
+    /// ARNs are made from it; twelve digits.
+    pub account: String,
+}
+
+/// Devices that share a behaviour.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Group {
+    /// Its key in the file.
+    pub name: String,
+    /// Number of devices, 1 to 10⁷.
+    pub count: u32,
+    /// How client ids (and thing names) are made.
+    pub client_id: ClientIdTemplate,
+    /// How its devices connect.
+    pub connect: Connect,
+    /// How its devices treat executions.
+    pub behavior: Behavior,
+}
+
+/// How devices connect.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Connect {
+    /// Connects per second over the whole run; `None` = as fast as the target answers.
+    pub rate: Option<Rate>,
+    /// MQTT keep-alive, whole seconds, 1 to 65,535.
+    pub keep_alive: Duration,
+}
+
+/// How devices treat executions.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Behavior {
+    /// Request held → IN_PROGRESS; `None` = no IN_PROGRESS.
+    pub accept_delay: Option<Delay>,
+    /// Request held (with `accept_delay`: IN_PROGRESS reply) → final answer.
+    pub delay: Delay,
+    /// Shares of the ends other than success, in the order of the file; the rest succeeds.
+    pub outcomes: Vec<PlannedOutcome>,
+}
+
+/// One way an execution can end, with its share.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PlannedOutcome {
+    /// Which end.
+    pub kind: OutcomeKind,
+    /// How many of the executions.
+    pub share: Share,
+    /// `statusReason.reasonCode`, `[A-Z0-9_-]{1,64}`.
+    pub reason_code: Option<String>,
+    /// `statusReason.reasonDescription`.
+    pub reason: Option<String>,
+    /// Own delay instead of the group's.
+    pub delay: Option<Delay>,
+}
+
+/// How a device ends an execution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OutcomeKind {
+    /// Reports SUCCEEDED.
+    Succeeded,
+    /// Reports FAILED.
+    Failed,
+    /// Reports REJECTED, without IN_PROGRESS before it.
+    Rejected,
+    /// Says nothing at all; the cloud's timer ends it.
+    NoAnswer,
+}
+
+impl OutcomeKind {
+    /// The key in `behavior.outcomes`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            OutcomeKind::Succeeded => "succeeded",
+            OutcomeKind::Failed => "failed",
+            OutcomeKind::Rejected => "rejected",
+            OutcomeKind::NoAnswer => "no_answer",
+        }
+    }
+}
+
+/// One command and the load that starts it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Workload {
+    /// Its key in the file.
+    pub name: String,
+    /// What is sent.
+    pub command: Command,
+    /// Groups it goes to, as indices into [`Scenario::groups`], ascending; never empty.
+    pub groups: Vec<usize>,
+    /// Which device an arrival goes to.
+    pub select: Select,
+    /// Wait after every device has been subscribed once.
+    pub start_after: Duration,
+    /// When executions start.
+    pub load: Load,
+}
+
+/// A stored definition (CreateCommand) and the time-out of its executions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Command {
+    /// `commandId`, `[a-zA-Z0-9_-]{1,64}`.
+    pub name: String,
+    /// Payload bytes.
+    pub payload: Vec<u8>,
+    /// `contentType`.
+    pub content_type: String,
+    /// `executionTimeoutSeconds`: whole seconds, 1 to 43,200.
+    pub timeout: Duration,
+}
+
+/// Which device an arrival goes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Select {
+    /// Each device is equally likely.
+    Uniform,
+    /// Devices in order.
+    RoundRobin,
+}
+
+/// When executions start.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Load {
+    /// Open loop.
+    ArrivalRate(ArrivalRate),
+}
+
+/// An open loop: the arrivals come whatever the target does.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ArrivalRate {
+    /// How the arrivals are spread.
+    pub spacing: Spacing,
+    /// One after the other; never empty.
+    pub stages: Vec<Stage>,
+}
+
+/// How arrivals are spread over time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Spacing {
+    /// As independent users arrive.
+    Poisson,
+    /// At equal gaps (in the ramp's own time).
+    Even,
+}
+
+/// A stretch of the load with a linear rate.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stage {
+    /// For events and reports.
+    pub name: Option<String>,
+    /// Rate at its begin.
+    pub from: Rate,
+    /// Rate at its end.
+    pub to: Rate,
+    /// How long it lasts; more than zero.
+    pub duration: Duration,
+    /// Outside thresholds, spans and validity.
+    pub warm_up: bool,
+}
+
+/// A pass condition: `AGG(METRIC{label=value,…}) OP NUMBER[UNIT]`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Threshold {
+    /// As written.
+    pub text: String,
+    /// Which number of the metric.
+    pub aggregate: Aggregate,
+    /// What is measured.
+    pub metric: Metric,
+    /// Only this group, as an index into [`Scenario::groups`].
+    pub group: Option<usize>,
+    /// Only this workload, as an index into [`Scenario::workloads`].
+    pub workload: Option<usize>,
+    /// Only refusals by this error.
+    pub error: Option<String>,
+    /// The comparison that must hold.
+    pub comparison: Comparison,
+    /// The limit: µs for spans, a fraction for `rate`, a number for `count`.
+    pub limit: f64,
+    /// Only reports, never fails.
+    pub info: bool,
+    /// Stops the run when it fails.
+    pub abort: bool,
+    /// Not judged before this much of the load.
+    pub after: Duration,
+}
+
+/// Which number of a metric a threshold looks at.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Aggregate {
+    /// `p50` … `p99.99`, of a span.
+    Percentile(f64),
+    /// Smallest, of a span.
+    Min,
+    /// Largest, of a span.
+    Max,
+    /// Mean, of a span.
+    Avg,
+    /// Share of the planned executions that were due, of a class or finding.
+    Rate,
+    /// Number, of a class or finding.
+    Count,
+}
+
+/// What a threshold looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Metric {
+    /// A span.
+    Span(Span),
+    /// An accounting class.
+    Class(Class),
+    /// Everything the API answered with an id.
+    Started,
+    /// A ledger finding.
+    Finding(Finding),
+    /// Anomalies that nothing planned explains.
+    Unexplained,
+    /// Reconnects of devices.
+    Reconnects,
+}
+
+/// The comparison of a threshold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Comparison {
+    /// `<`
+    Less,
+    /// `<=`
+    LessOrEqual,
+    /// `>`
+    Greater,
+    /// `>=`
+    GreaterOrEqual,
+    /// `==`
+    Equal,
+    /// `!=`
+    NotEqual,
+}
+
+/// A checked template for client ids: `{group}`, `{index}` or `{index:05}`, `{seed}`, text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientIdTemplate {
+    parts: Vec<IdPart>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum IdPart {
+    /// Text, with `{group}` already filled in.
+    Text(String),
+    /// The device's index, zero-padded to this width.
+    Index(usize),
+    /// The run's seed.
+    Seed,
+}
+
+impl Scenario {
+    /// The names behind workload and group indices.
+    pub fn shape(&self) -> Shape {
+        Shape {
+            workloads: self.workloads.iter().map(|w| w.name.clone()).collect(),
+            groups: self.groups.iter().map(|g| g.name.clone()).collect(),
+        }
+    }
+
+    /// Devices of all groups together.
+    pub fn device_count(&self) -> u64 {
+        self.groups.iter().map(|g| u64::from(g.count)).sum()
+    }
+}
+
+impl ArrivalRate {
+    /// How long all stages last.
+    pub fn duration(&self) -> Duration {
+        self.stages.iter().map(|stage| stage.duration).sum()
+    }
+}
+
+impl ClientIdTemplate {
+    /// The client id of device `index`.
+    pub fn render(&self, index: u32, seed: u64) -> String {
+        use std::fmt::Write as _;
+        let mut id = String::new();
+        for part in &self.parts {
+            match part {
+                IdPart::Text(text) => id.push_str(text),
+                IdPart::Index(width) => {
+                    write!(id, "{index:0width$}").expect("writing to a String cannot fail")
+                }
+                IdPart::Seed => write!(id, "{seed}").expect("writing to a String cannot fail"),
+            }
+        }
+        id
+    }
+}

@@ -1,0 +1,15 @@
+//! What a run measures: spans, accounting classes, ledger findings, and the statistics they go into.
+//!
+//! A shard fills one [`Statistics`] and swaps it once a second for an empty one, which it sends;
+//! the collector adds them up. Nobody ever reads one that is being filled. Everything that draws,
+//! judges or writes reads a [`Snapshot`] and nothing else.
+
+mod histogram;
+mod names;
+mod snapshot;
+mod statistics;
+
+pub use histogram::{Histogram, Percentile};
+pub use names::{Class, Finding, Outcome, Span};
+pub use snapshot::{Anomaly, CpuUse, Event, GroupGauge, Phase, Second, Snapshot};
+pub use statistics::{Counts, FindingCount, Part, Shape, Statistics};

@@ -1,0 +1,299 @@
+//! (thresholds, snapshot) → verdict. Pure: no clock, no I/O, the same answer every time.
+//!
+//! A run judges two things: what the target did (thresholds), and whether the generator kept up so
+//! that the first judgement means anything (validity). A target that stalls never makes a run VOID.
+
+use std::time::Duration;
+
+use crate::scenario::{Aggregate, Comparison, Metric, Scenario, Threshold};
+use crate::stats::{Class, Counts, Histogram, Percentile, Phase, Snapshot, Span};
+use crate::units::{human_count, human_micros};
+
+/// What a run is worth.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Verdict {
+    /// The scenario's thresholds in their order, then the built-in `count(unexplained) == 0`.
+    pub thresholds: Vec<Judged>,
+    /// Whether the measurements are valid.
+    pub validity: Validity,
+}
+
+impl Verdict {
+    /// Whether any threshold that counts has failed.
+    pub fn failed(&self) -> bool {
+        self.thresholds.iter().any(|t| !t.info && t.passed == Some(false))
+    }
+
+    /// The first failed threshold that asks for the run to be stopped.
+    pub fn abort(&self) -> Option<&Judged> {
+        self.thresholds.iter().find(|t| t.abort && t.passed == Some(false))
+    }
+}
+
+/// One threshold, judged.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Judged {
+    /// As written.
+    pub text: String,
+    /// The observed number: µs, a fraction, or a count. `None` without samples.
+    pub observed: Option<f64>,
+    /// The observed number for people: `412.7ms`, `96.42%`, `3`, `no samples`.
+    pub shown: String,
+    /// How far over (or under) the limit a failed one is: `+112.7ms over`.
+    pub margin: Option<String>,
+    /// `None` while it is not judged (before `after`, or when the user stopped the run).
+    pub passed: Option<bool>,
+    /// Only reports.
+    pub info: bool,
+    /// Stops the run when it fails.
+    pub abort: bool,
+}
+
+/// Whether the generator kept up (`design` rule: the run judges itself, and blames the right side).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Validity {
+    /// Whether the measurements can be trusted.
+    pub valid: bool,
+    /// Why not, one sentence each, with figure and limit.
+    pub reasons: Vec<String>,
+    /// The limit for both lags, in µs.
+    pub max_lag_us: u64,
+    /// Whether the scenario set that limit.
+    pub max_lag_set: bool,
+    /// p99 of `schedule_lag` outside warm-up, in µs.
+    pub schedule_lag_us_p99: Option<u64>,
+    /// p99 of `device_lag` outside warm-up, in µs.
+    pub device_lag_us_p99: Option<u64>,
+    /// Due starts that were never picked up, outside warm-up.
+    pub unsent: u64,
+}
+
+/// Lags beyond this are felt in any measurement.
+const MAX_LAG_US: u64 = 50_000;
+/// tokio's timers alone are late by 1 to 2 ms; below this the limit would judge the timer.
+const MIN_LAG_US: u64 = 5_000;
+/// More than 0.1 % of the due starts never picked up.
+const MAX_UNSENT: f64 = 0.001;
+/// A shard that says nothing for this long is stuck.
+const MAX_REPORT_GAP: Duration = Duration::from_secs(2);
+
+/// Judges `snapshot`. While the run goes on only decided executions are in a rate's denominator;
+/// in phase [`Phase::Done`] all due ones are.
+pub fn judge(scenario: &Scenario, snapshot: &Snapshot) -> Verdict {
+    let built_in = unexplained();
+    let thresholds = scenario
+        .thresholds
+        .iter()
+        .chain(std::iter::once(&built_in))
+        .map(|threshold| judge_one(threshold, snapshot))
+        .collect();
+    Verdict { thresholds, validity: validity(scenario, snapshot) }
+}
+
+/// Nothing may go wrong that nothing planned explains.
+fn unexplained() -> Threshold {
+    Threshold {
+        text: "count(unexplained) == 0".to_owned(),
+        aggregate: Aggregate::Count,
+        metric: Metric::Unexplained,
+        group: None,
+        workload: None,
+        error: None,
+        comparison: Comparison::Equal,
+        limit: 0.0,
+        info: false,
+        abort: false,
+        after: Duration::ZERO,
+    }
+}
+
+fn judge_one(threshold: &Threshold, snapshot: &Snapshot) -> Judged {
+    let done = snapshot.phase == Phase::Done;
+    let early = !done && snapshot.load_elapsed.is_none_or(|elapsed| elapsed < threshold.after);
+    let observed = observe(threshold, snapshot, done);
+    let passed = match observed {
+        _ if early => None,
+        // No samples at the end is a failure: nothing was shown to hold.
+        None => done.then_some(false),
+        Some(value) => Some(holds(threshold.comparison, value, threshold.limit)),
+    };
+    Judged {
+        text: threshold.text.clone(),
+        observed,
+        shown: observed.map_or_else(|| "no samples".to_owned(), |value| show(threshold, value)),
+        margin: observed.filter(|_| passed == Some(false)).map(|value| margin(threshold, value)),
+        passed,
+        info: threshold.info,
+        abort: threshold.abort,
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts and microseconds of a run are far below 2^53")]
+fn observe(threshold: &Threshold, snapshot: &Snapshot, done: bool) -> Option<f64> {
+    let totals = &snapshot.totals;
+    if let Metric::Span(span) = threshold.metric {
+        // Success alone: what failed has its own metric, and fast failures would look like speed.
+        let histogram = totals.merged(span, threshold.workload, threshold.group, covered(span));
+        return aggregate(threshold.aggregate, &histogram);
+    }
+    let counts = totals.measured(threshold.workload, threshold.group);
+    let value = count_of(threshold, snapshot, &counts) as f64;
+    match threshold.aggregate {
+        Aggregate::Rate => {
+            let of = if done { counts.due } else { counts.decided() };
+            (of > 0).then(|| value / of as f64)
+        }
+        _ => Some(value),
+    }
+}
+
+/// Which outcomes a latency-like metric covers: success only for spans that end in an answer,
+/// everything for the generator's own lags and the target's back-pressure.
+pub fn covered(span: Span) -> Option<crate::stats::Outcome> {
+    match span {
+        Span::Latency | Span::Overhead | Span::Answer | Span::Confirm | Span::Accept => {
+            Some(crate::stats::Outcome::Succeeded)
+        }
+        _ => None,
+    }
+}
+
+fn count_of(threshold: &Threshold, snapshot: &Snapshot, counts: &Counts) -> u64 {
+    match threshold.metric {
+        Metric::Class(Class::Refused) => match &threshold.error {
+            Some(error) => counts.refused.get(error.as_str()).copied().unwrap_or(0),
+            None => counts.class(Class::Refused),
+        },
+        Metric::Class(class) => counts.class(class),
+        Metric::Started => counts.started,
+        Metric::Finding(finding) => counts.finding(finding).total(),
+        Metric::Unexplained => counts.unexplained() + warm_up_unexplained(threshold, snapshot),
+        Metric::Reconnects => match threshold.group {
+            Some(group) => snapshot.totals.reconnects[group],
+            None => snapshot.totals.reconnects.iter().sum(),
+        },
+        Metric::Span(_) => unreachable!("spans are aggregated from histograms"),
+    }
+}
+
+/// An execution lost during warm-up is lost all the same: warm-up excuses slowness, not loss.
+fn warm_up_unexplained(threshold: &Threshold, snapshot: &Snapshot) -> u64 {
+    snapshot.totals.sum(crate::stats::Part::WarmUp, threshold.workload, threshold.group).unexplained()
+}
+
+#[expect(clippy::cast_precision_loss, reason = "microseconds of a run are far below 2^53")]
+fn aggregate(aggregate: Aggregate, histogram: &Histogram) -> Option<f64> {
+    match aggregate {
+        Aggregate::Percentile(p) => histogram.percentile(Percentile(p)).map(|us| us as f64),
+        Aggregate::Min => histogram.min().map(|us| us as f64),
+        Aggregate::Max => histogram.max().map(|us| us as f64),
+        Aggregate::Avg => histogram.mean(),
+        Aggregate::Rate | Aggregate::Count => unreachable!("the scenario check refuses these for spans"),
+    }
+}
+
+fn holds(comparison: Comparison, value: f64, limit: f64) -> bool {
+    match comparison {
+        Comparison::Less => value < limit,
+        Comparison::LessOrEqual => value <= limit,
+        Comparison::Greater => value > limit,
+        Comparison::GreaterOrEqual => value >= limit,
+        #[expect(clippy::float_cmp, reason = "counts are whole; exactness is what was asked for")]
+        Comparison::Equal => value == limit,
+        #[expect(clippy::float_cmp, reason = "counts are whole; exactness is what was asked for")]
+        Comparison::NotEqual => value != limit,
+    }
+}
+
+fn show(threshold: &Threshold, value: f64) -> String {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "never negative")]
+    match (threshold.metric, threshold.aggregate) {
+        (Metric::Span(_), _) => human_micros(value.round() as u64),
+        (_, Aggregate::Rate) => percent(value),
+        _ => human_count(value as u64),
+    }
+}
+
+/// Rounded towards failure: 98.9996 % must not read as 99 %.
+fn percent(fraction: f64) -> String {
+    format!("{:.2}%", (fraction * 10_000.0).floor() / 100.0)
+}
+
+fn margin(threshold: &Threshold, value: f64) -> String {
+    let by = value - threshold.limit;
+    let word = if by >= 0.0 { "over" } else { "under" };
+    let sign = if by >= 0.0 { '+' } else { '-' };
+    match (threshold.metric, threshold.aggregate) {
+        (_, Aggregate::Rate) => format!("{sign}{:.2} points {word}", by.abs() * 100.0),
+        _ => format!("{sign}{} {word}", show(threshold, by.abs())),
+    }
+}
+
+/// The limit on both lags, in µs, and whether the scenario set it.
+///
+/// `min(50 ms, 10 % of the smallest bound that a threshold puts on latency)`, never below 5 ms.
+pub fn max_lag_us(scenario: &Scenario) -> (u64, bool) {
+    if let Some(limit) = scenario.max_lag {
+        return (crate::units::micros(limit), true);
+    }
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "limits are checked positive µs"
+    )]
+    let tightest = scenario
+        .thresholds
+        .iter()
+        .filter(|t| t.metric == Metric::Span(Span::Latency))
+        .filter(|t| matches!(t.comparison, Comparison::Less | Comparison::LessOrEqual))
+        .map(|t| (t.limit / 10.0) as u64)
+        .min();
+    (tightest.unwrap_or(MAX_LAG_US).clamp(MIN_LAG_US, MAX_LAG_US), false)
+}
+
+fn validity(scenario: &Scenario, snapshot: &Snapshot) -> Validity {
+    let (max_lag_us, max_lag_set) = max_lag_us(scenario);
+    let p99 = |span| snapshot.totals.merged(span, None, None, None).percentile(Percentile(99.0));
+    let counts = snapshot.totals.measured(None, None);
+    let validity = Validity {
+        valid: true,
+        reasons: Vec::new(),
+        max_lag_us,
+        max_lag_set,
+        schedule_lag_us_p99: p99(Span::ScheduleLag),
+        device_lag_us_p99: p99(Span::DeviceLag),
+        unsent: counts.class(Class::Unsent),
+    };
+    let reasons = void_reasons(&validity, counts.due, snapshot.report_gap);
+    Validity { valid: reasons.is_empty(), reasons, ..validity }
+}
+
+fn void_reasons(validity: &Validity, due: u64, report_gap: Duration) -> Vec<String> {
+    let mut reasons = Vec::new();
+    let lags = [("schedule_lag", validity.schedule_lag_us_p99), ("device_lag", validity.device_lag_us_p99)];
+    for (name, lag) in lags {
+        if let Some(lag) = lag.filter(|lag| *lag > validity.max_lag_us) {
+            reasons.push(format!(
+                "p99 of {name} is {}, over the limit of {}",
+                human_micros(lag),
+                human_micros(validity.max_lag_us)
+            ));
+        }
+    }
+    #[expect(clippy::cast_precision_loss, reason = "counts of a run are far below 2^53")]
+    if validity.unsent as f64 > due as f64 * MAX_UNSENT {
+        reasons.push(format!(
+            "{} of {} due starts were never picked up, over the limit of 0.1%",
+            human_count(validity.unsent),
+            human_count(due)
+        ));
+    }
+    if report_gap > MAX_REPORT_GAP {
+        reasons.push(format!(
+            "a generator thread gave no report for {:.1}s, over the limit of {}s",
+            report_gap.as_secs_f64(),
+            MAX_REPORT_GAP.as_secs()
+        ));
+    }
+    reasons
+}

@@ -1,0 +1,3 @@
+//! The one integration binary: layers, scenarios, the wire, whole runs.
+
+mod tidy;
