@@ -7,6 +7,7 @@ pub mod clock;
 pub mod control;
 pub mod dist;
 pub mod exit;
+pub mod plan;
 pub mod scenario;
 pub mod seed;
 pub mod stats;

@@ -343,3 +343,10 @@ impl ClientIdTemplate {
         id
     }
 }
+
+impl ClientIdTemplate {
+    /// What a group gets that says nothing: `{group}-{index:05}`.
+    pub fn standard(group: &str) -> Self {
+        Self { parts: vec![IdPart::Text(format!("{group}-")), IdPart::Index(5)] }
+    }
+}

@@ -1,0 +1,171 @@
+//! What chance decides, as pure functions of scenario and seed, never materialised.
+//!
+//! [`Plan::arrivals`] is an iterator of (instant, device); [`Plan::decision`] is how a device treats
+//! the n-th distinct execution it holds. Both depend on the seed and on names, not on time, threads
+//! or what the target does. What depends on feedback does not live here.
+
+mod arrivals;
+mod fingerprint;
+
+use std::sync::Arc;
+
+use crate::scenario::{Load, OutcomeKind, Scenario};
+use crate::seed::{Draw, Purpose, Seed, Subject};
+
+pub use arrivals::{Arrival, Arrivals, ShardArrivals};
+pub use fingerprint::{DeviceFingerprint, Fingerprint};
+
+/// A device of the run: its group and its index in the group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DeviceId {
+    /// Index of the group in the scenario.
+    pub group: u16,
+    /// Index in the group, from 0.
+    pub index: u32,
+}
+
+/// How a device treats one execution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Decision {
+    /// How it ends.
+    pub kind: OutcomeKind,
+    /// Index into the group's planned outcomes, for reason code and text; `None` for the rest.
+    pub outcome: Option<u8>,
+    /// Request taken up → IN_PROGRESS, in µs; `None` = none is sent.
+    pub accept_us: Option<u64>,
+    /// Request taken up (or IN_PROGRESS reply) → final answer, in µs. Not used by `NoAnswer`.
+    pub delay_us: u64,
+}
+
+/// The plan of a run. Cheap to clone; every shard holds one.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    scenario: Arc<Scenario>,
+    seed: Seed,
+    groups: Arc<[GroupPlan]>,
+}
+
+#[derive(Debug)]
+struct GroupPlan {
+    subject: Subject,
+    /// Fleet-wide number of the group's first device.
+    first: u64,
+}
+
+impl Plan {
+    /// The plan of this scenario with this seed.
+    pub fn new(scenario: Arc<Scenario>, seed: Seed) -> Self {
+        let mut first = 0;
+        let groups = scenario
+            .groups
+            .iter()
+            .map(|group| {
+                let plan = GroupPlan { subject: Subject::new(&group.name, 0), first };
+                first += u64::from(group.count);
+                plan
+            })
+            .collect();
+        Self { scenario, seed, groups }
+    }
+
+    /// The scenario it was made from.
+    pub fn scenario(&self) -> &Arc<Scenario> {
+        &self.scenario
+    }
+
+    /// The seed every draw derives from.
+    pub fn seed(&self) -> Seed {
+        self.seed
+    }
+
+    /// The fleet-wide number of a device: what deals devices out to shards, and nothing else.
+    pub fn fleet_number(&self, device: DeviceId) -> u64 {
+        self.groups[usize::from(device.group)].first + u64::from(device.index)
+    }
+
+    /// The shard that owns a device.
+    pub fn shard_of(&self, device: DeviceId, shards: usize) -> usize {
+        usize::try_from(self.fleet_number(device) % shards as u64).unwrap_or(0)
+    }
+
+    /// The devices of one shard, in order of their fleet-wide numbers.
+    pub fn devices_of(&self, shard: usize, shards: usize) -> impl Iterator<Item = DeviceId> + '_ {
+        self.devices().filter(move |device| self.shard_of(*device, shards) == shard)
+    }
+
+    /// Every device, group by group.
+    pub fn devices(&self) -> impl Iterator<Item = DeviceId> + '_ {
+        self.scenario
+            .groups
+            .iter()
+            .zip(0u16..)
+            .flat_map(|(group, number)| (0..group.count).map(move |index| DeviceId { group: number, index }))
+    }
+
+    /// A device's client id, which is also its thing's name.
+    pub fn client_id(&self, device: DeviceId) -> String {
+        self.scenario.groups[usize::from(device.group)].client_id.render(device.index, self.seed.0)
+    }
+
+    /// When and to which device the executions of a workload start; instants rise.
+    pub fn arrivals(&self, workload: usize) -> Arrivals {
+        Arrivals::new(self, workload)
+    }
+
+    /// The arrivals of all workloads that go to one shard's devices; instants rise.
+    pub fn arrivals_of(&self, shard: usize, shards: usize) -> ShardArrivals {
+        ShardArrivals::new(self, shard, shards)
+    }
+
+    /// How many executions a workload starts: per stage exactly the rounded integral of its rate.
+    pub fn planned(&self, workload: usize) -> u64 {
+        let Load::ArrivalRate(load) = &self.scenario.workloads[workload].load;
+        load.stages.iter().map(arrivals::stage_count).sum()
+    }
+
+    /// How many executions the whole run starts.
+    pub fn planned_total(&self) -> u64 {
+        (0..self.scenario.workloads.len()).map(|workload| self.planned(workload)).sum()
+    }
+
+    /// How long the load lasts, from its start to the end of the last stage, in µs.
+    pub fn load_us(&self) -> u64 {
+        let ends = self.scenario.workloads.iter().map(|workload| {
+            let Load::ArrivalRate(load) = &workload.load;
+            crate::units::micros(workload.start_after + load.duration())
+        });
+        ends.max().unwrap_or(0)
+    }
+
+    /// How `device` treats the `n`-th (from 0) distinct execution it holds.
+    pub fn decision(&self, device: DeviceId, n: u64) -> Decision {
+        let group = usize::from(device.group);
+        let subject = self.groups[group].subject.with_index(u64::from(device.index));
+        let mut draw = self.seed.at(Purpose::Decision, subject, n);
+        decide(&self.scenario.groups[group].behavior, &mut draw)
+    }
+}
+
+/// The draws come in a fixed order (end, accept delay, delay), so that changing one setting leaves
+/// the others' draws as they were.
+fn decide(behavior: &crate::scenario::Behavior, draw: &mut Draw) -> Decision {
+    let mut point = draw.unit();
+    let accept_us = behavior.accept_delay.map(|delay| delay.sample_us(draw));
+    let chosen = behavior.outcomes.iter().zip(0u8..).find(|(outcome, _)| {
+        let hit = point < outcome.share.fraction();
+        point -= outcome.share.fraction();
+        hit
+    });
+    let kind = chosen.map_or(OutcomeKind::Succeeded, |(outcome, _)| outcome.kind);
+    let delay = chosen.and_then(|(outcome, _)| outcome.delay).unwrap_or(behavior.delay);
+    Decision {
+        kind,
+        outcome: chosen.map(|(_, number)| number),
+        // A device that refuses, or says nothing, does not report progress first.
+        accept_us: accept_us.filter(|_| matches!(kind, OutcomeKind::Succeeded | OutcomeKind::Failed)),
+        delay_us: delay.sample_us(draw),
+    }
+}
+
+#[cfg(test)]
+mod tests;

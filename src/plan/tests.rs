@@ -1,0 +1,189 @@
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::*;
+use crate::dist::Delay;
+use crate::scenario::{
+    ArrivalRate, Behavior, ClientIdTemplate, Command, Connect, Embedded, Group, PlannedOutcome, Select,
+    Spacing, Stage, Target, Workload,
+};
+use crate::units::{Rate, Share};
+
+fn group(name: &str, count: u32) -> Group {
+    Group {
+        name: name.into(),
+        count,
+        client_id: ClientIdTemplate::standard(name),
+        connect: Connect { rate: None, keep_alive: Duration::from_mins(1) },
+        behavior: Behavior {
+            accept_delay: Some(Delay::Uniform { min_us: 10, max_us: 20 }),
+            delay: Delay::Uniform { min_us: 1000, max_us: 9000 },
+            outcomes: [
+                (OutcomeKind::Failed, "10%"),
+                (OutcomeKind::Rejected, "5%"),
+                (OutcomeKind::NoAnswer, "5%"),
+            ]
+            .map(|(kind, share)| PlannedOutcome {
+                kind,
+                share: share.parse::<Share>().unwrap(),
+                reason_code: None,
+                reason: None,
+                delay: None,
+            })
+            .to_vec(),
+        },
+    }
+}
+
+fn stage(from: f64, to: f64, seconds: u64) -> Stage {
+    Stage {
+        name: None,
+        from: Rate::from_per_second(from),
+        to: Rate::from_per_second(to),
+        duration: Duration::from_secs(seconds),
+        warm_up: false,
+    }
+}
+
+fn plan(seed: u64, groups: Vec<Group>, spacing: Spacing, stages: Vec<Stage>) -> Plan {
+    let workload = Workload {
+        name: "ping".into(),
+        command: Command {
+            name: "ping".into(),
+            payload: b"{}".to_vec(),
+            content_type: "application/json".into(),
+            timeout: Duration::from_secs(10),
+        },
+        groups: (0..groups.len()).collect(),
+        select: Select::Uniform,
+        start_after: Duration::ZERO,
+        load: Load::ArrivalRate(ArrivalRate { spacing, stages }),
+    };
+    let scenario = Scenario {
+        name: "test".into(),
+        description: String::new(),
+        labels: indexmap::IndexMap::new(),
+        seed: None,
+        max_lag: None,
+        target: Target::Embedded(Embedded {
+            mqtt: "127.0.0.1:0".parse().unwrap(),
+            http: "127.0.0.1:0".parse().unwrap(),
+            region: "us-east-1".into(),
+            account: "123456789012".into(),
+        }),
+        groups,
+        workloads: vec![workload],
+        thresholds: vec![],
+    };
+    Plan::new(Arc::new(scenario), Seed(seed))
+}
+
+#[test]
+fn every_stage_starts_exactly_the_rounded_integral_of_its_rate_inside_its_bounds() {
+    let stages =
+        vec![stage(0.0, 100.0, 5), stage(100.0, 100.0, 30), stage(100.0, 3.0, 7), stage(0.3, 0.3, 5)];
+    for spacing in [Spacing::Even, Spacing::Poisson] {
+        let plan = plan(1, vec![group("a", 10)], spacing, stages.clone());
+        let instants: Vec<u64> = plan.arrivals(0).map(|a| a.at_us).collect();
+        assert!(instants.is_sorted());
+        let counts = [(0, 5, 250), (5, 35, 3000), (35, 42, 361), (42, 47, 2)];
+        for (from, to, expected) in counts {
+            let inside =
+                instants.iter().filter(|us| (from * 1_000_000..to * 1_000_000).contains(*us)).count();
+            assert_eq!(inside, expected, "{spacing:?} between {from}s and {to}s");
+        }
+        assert_eq!(plan.planned(0), instants.len() as u64);
+    }
+}
+
+#[test]
+fn even_arrivals_at_a_flat_rate_are_one_gap_apart() {
+    let plan = plan(1, vec![group("a", 3)], Spacing::Even, vec![stage(100.0, 100.0, 1)]);
+    let instants: Vec<u64> = plan.arrivals(0).map(|a| a.at_us).collect();
+    assert_eq!((instants[0], instants[99]), (5_000, 995_000));
+    assert!(instants.windows(2).all(|pair| (9_999..=10_001).contains(&(pair[1] - pair[0]))));
+}
+
+#[test]
+fn poisson_gaps_are_exponential() {
+    let plan = plan(7, vec![group("a", 3)], Spacing::Poisson, vec![stage(1000.0, 1000.0, 20)]);
+    let instants: Vec<u64> = plan.arrivals(0).map(|a| a.at_us).collect();
+    let mut buckets = [0u32; 10];
+    for pair in instants.windows(2) {
+        // The exponential distribution function maps the gaps (mean 1,000 µs) to uniforms.
+        #[expect(clippy::cast_precision_loss, reason = "small numbers")]
+        let uniform = 1.0 - (-((pair[1] - pair[0]) as f64 + 0.5) / 1000.0).exp();
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 9")]
+        let bucket = (uniform * 10.0) as usize;
+        buckets[bucket.min(9)] += 1;
+    }
+    let expected = f64::from(buckets.iter().sum::<u32>()) / 10.0;
+    // Chi-square with 9 degrees of freedom: 27.9 is passed by all but 0.1 % of fair streams.
+    let chi: f64 = buckets.iter().map(|b| (f64::from(*b) - expected).powi(2) / expected).sum();
+    assert!(chi < 27.9, "chi-square {chi}, {buckets:?}");
+}
+
+#[test]
+fn the_same_seed_gives_the_same_plan_and_another_seed_another() {
+    let make =
+        |seed| plan(seed, vec![group("a", 50)], Spacing::Poisson, vec![stage(40.0, 40.0, 12)]).fingerprint();
+    assert_eq!(make(42), make(42));
+    assert_ne!(make(42).arrivals, make(43).arrivals);
+    assert_ne!(make(42).decisions, make(43).decisions);
+}
+
+#[test]
+fn one_more_device_changes_no_other_devices_decisions() {
+    let of = |count: u32| {
+        let plan = plan(5, vec![group("a", count), group("b", 3)], Spacing::Even, vec![stage(1.0, 1.0, 1)]);
+        let decisions: BTreeMap<DeviceId, Vec<Decision>> =
+            plan.devices().map(|d| (d, (0..20).map(|n| plan.decision(d, n)).collect())).collect();
+        decisions
+    };
+    let (before, after) = (of(10), of(11));
+    assert_eq!(after.len(), before.len() + 1);
+    for (device, decisions) in before {
+        assert_eq!(after[&device], decisions, "{device:?}");
+    }
+}
+
+#[test]
+fn ends_come_in_their_shares() {
+    let plan = plan(11, vec![group("a", 100)], Spacing::Even, vec![stage(1.0, 1.0, 1)]);
+    let mut counts: BTreeMap<&str, f64> = BTreeMap::new();
+    for device in plan.devices() {
+        for n in 0..200 {
+            *counts.entry(plan.decision(device, n).kind.name()).or_default() += 1.0;
+        }
+    }
+    let n = 20_000.0;
+    for (kind, share) in [("failed", 0.10), ("rejected", 0.05), ("no_answer", 0.05), ("succeeded", 0.80)] {
+        let (seen, error) = (counts[kind] / n, (share * (1.0 - share) / n).sqrt());
+        assert!((seen - share).abs() < 4.0 * error, "seed 11: {kind}: {seen}, planned {share} ± {error}");
+    }
+}
+
+#[test]
+fn a_device_that_rejects_or_keeps_silent_reports_no_progress() {
+    let plan = plan(3, vec![group("a", 1)], Spacing::Even, vec![stage(1.0, 1.0, 1)]);
+    let device = DeviceId { group: 0, index: 0 };
+    for n in 0..500 {
+        let decision = plan.decision(device, n);
+        let progresses = matches!(decision.kind, OutcomeKind::Succeeded | OutcomeKind::Failed);
+        assert_eq!(decision.accept_us.is_some(), progresses, "n = {n}: {decision:?}");
+    }
+}
+
+#[test]
+fn shards_share_the_arrivals_out_without_loss_or_reordering() {
+    let groups = vec![group("a", 7), group("b", 5)];
+    let plan = plan(2, groups, Spacing::Poisson, vec![stage(200.0, 200.0, 3)]);
+    let mut dealt: Vec<Arrival> = (0..3).flat_map(|shard| plan.arrivals_of(shard, 3)).collect();
+    dealt.sort_by_key(|a| (a.at_us, a.number));
+    assert_eq!(dealt, plan.arrivals(0).collect::<Vec<_>>());
+    for shard in 0..3 {
+        for arrival in plan.arrivals_of(shard, 3) {
+            assert_eq!(plan.shard_of(arrival.device, 3), shard);
+        }
+    }
+}
