@@ -4,11 +4,13 @@
 //! paused runtime can drive it; `wall` is a base read once plus that clock. Everything else
 //! (`std::time::Instant`, `SystemTime::now`, sleeps of threads) is banned in `clippy.toml`.
 
+mod alarm;
 mod deadlines;
 mod thread_time;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+pub use alarm::Alarm;
 pub use deadlines::Deadlines;
 pub use thread_time::thread_cpu;
 

@@ -3,13 +3,13 @@
 //! The library is for the binary and its own tests; it promises no stable interface. Modules are
 //! listed in reading order, each importing only what stands above it (`tests/it/tidy.rs`).
 
-pub mod clock;
-pub mod control;
-pub mod dist;
-pub mod exit;
-pub mod plan;
-pub mod scenario;
-pub mod seed;
-pub mod stats;
 pub mod units;
+pub mod seed;
+pub mod clock;
+pub mod exit;
+pub mod dist;
+pub mod control;
+pub mod stats;
+pub mod scenario;
 pub mod verdict;
+pub mod plan;

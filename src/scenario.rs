@@ -1,8 +1,27 @@
 //! Scenario files: YAML text → validated [`Scenario`], with errors that point.
 //!
-//! Checking has two passes: the untyped document against the JSON Schema (every structural mistake
-//! at its place), then the typed document for meaning. What is not built yet is refused by name,
-//! never ignored.
+//! A text goes through three hands: `document` makes it a tree whose nodes know their places,
+//! `decode` makes that the types of `raw` and finds what is misspelt, missing or of the wrong kind,
+//! `check` makes those a [`Scenario`] and finds what does not fit together. All of them note what
+//! they find and go on, so one look shows every mistake. What is not built yet is refused by name
+//! (`not_yet`), never ignored.
+
+mod check;
+mod client_id;
+mod decode;
+mod document;
+mod expression;
+mod load;
+mod not_yet;
+mod problems;
+mod raw;
+mod resolved;
+mod schema;
+mod spelling;
+mod threshold;
+mod variables;
+mod warnings;
+mod written;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -12,6 +31,13 @@ use indexmap::IndexMap;
 use crate::dist::Delay;
 use crate::stats::{Class, Finding, Shape, Span};
 use crate::units::{Rate, Share};
+
+pub use client_id::ClientIdTemplate;
+pub use load::{LoadError, load, parse};
+pub use problems::{Problem, Problems};
+pub use schema::schema;
+pub use variables::Variables;
+pub use warnings::warnings;
 
 /// A scenario that can be run.
 #[derive(Debug, Clone, PartialEq)]
@@ -288,22 +314,6 @@ pub enum Comparison {
     NotEqual,
 }
 
-/// A checked template for client ids: `{group}`, `{index}` or `{index:05}`, `{seed}`, text.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ClientIdTemplate {
-    parts: Vec<IdPart>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum IdPart {
-    /// Text, with `{group}` already filled in.
-    Text(String),
-    /// The device's index, zero-padded to this width.
-    Index(usize),
-    /// The run's seed.
-    Seed,
-}
-
 impl Scenario {
     /// The names behind workload and group indices.
     pub fn shape(&self) -> Shape {
@@ -323,30 +333,5 @@ impl ArrivalRate {
     /// How long all stages last.
     pub fn duration(&self) -> Duration {
         self.stages.iter().map(|stage| stage.duration).sum()
-    }
-}
-
-impl ClientIdTemplate {
-    /// The client id of device `index`.
-    pub fn render(&self, index: u32, seed: u64) -> String {
-        use std::fmt::Write as _;
-        let mut id = String::new();
-        for part in &self.parts {
-            match part {
-                IdPart::Text(text) => id.push_str(text),
-                IdPart::Index(width) => {
-                    write!(id, "{index:0width$}").expect("writing to a String cannot fail")
-                }
-                IdPart::Seed => write!(id, "{seed}").expect("writing to a String cannot fail"),
-            }
-        }
-        id
-    }
-}
-
-impl ClientIdTemplate {
-    /// What a group gets that says nothing: `{group}-{index:05}`.
-    pub fn standard(group: &str) -> Self {
-        Self { parts: vec![IdPart::Text(format!("{group}-")), IdPart::Index(5)] }
     }
 }

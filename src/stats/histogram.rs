@@ -104,9 +104,9 @@ mod tests {
             (Histogram::default(), Histogram::default(), Histogram::default());
         for us in 1..5000u64 {
             if us % 3 == 0 {
-                one.record(us)
+                one.record(us);
             } else {
-                other.record(us)
+                other.record(us);
             }
             both.record(us);
         }

@@ -46,6 +46,8 @@ pub struct Counts {
     pub due: u64,
     /// Executions the API answered with an id (open ones included).
     pub started: u64,
+    /// Of class `timed_out_cloud`: those whose device was planned to stay silent or to answer later.
+    pub timed_out_as_planned: u64,
     classes: [u64; Class::ALL.len()],
     /// Refusals by error name; adds up to class `refused`.
     pub refused: BTreeMap<Arc<str>, u64>,
@@ -104,6 +106,7 @@ impl Counts {
     pub fn add(&mut self, other: &Counts) {
         self.due += other.due;
         self.started += other.started;
+        self.timed_out_as_planned += other.timed_out_as_planned;
         for (mine, theirs) in self.classes.iter_mut().zip(other.classes) {
             *mine += theirs;
         }

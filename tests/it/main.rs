@@ -1,5 +1,10 @@
 //! The one integration binary: layers, scenarios, the wire, whole runs.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test that cannot go on fails, and shows what it saw"
+)]
 
+mod scenario;
 mod tidy;

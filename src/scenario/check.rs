@@ -1,0 +1,171 @@
+//! From a scenario as written to one that can be run: defaults filled in, and what the parts must
+//! be to make sense together.
+//!
+//! What is missing or wrong by itself has been noted by `decode`; a stand-in takes its place here,
+//! so that everything else is still checked, and the result is thrown away in the end.
+
+mod groups;
+mod workloads;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use super::decode::At;
+use super::document::{Content, Document, Spot};
+use super::problems::Collector;
+use super::threshold::{self, Names};
+use super::written::{LabelName, Line, Text};
+use super::{Embedded, Scenario, Target, raw};
+use crate::units::Rate;
+
+/// The file format this program reads.
+pub(super) const VERSION: u64 = 1;
+/// Devices of all groups together.
+const MAX_DEVICES: u64 = 10_000_000;
+/// Groups (and workloads, and thresholds): each group has its own statistics, and some checks
+/// compare all pairs.
+const MAX_NAMES: usize = 500;
+/// Beyond this no machine can follow, and sums over a run could overflow.
+const MAX_RATE_PER_SECOND: f64 = 10_000_000.0;
+
+/// Checks the whole scenario. The result is sound only if nothing has been noted.
+pub(super) fn check(raw: &At<raw::Scenario>, collector: &Collector<'_>) -> Option<Scenario> {
+    let raw = raw.get()?;
+    version(&raw.version, collector);
+    let bounded = bounded_names(&raw.groups, |names| names.0.len(), "groups", collector)
+        & bounded_names(&raw.workloads, |names| names.0.len(), "workloads", collector)
+        & raw.thresholds.as_ref().is_none_or(|list| bounded_names(list, Vec::len, "thresholds", collector));
+    if !bounded {
+        return None;
+    }
+    let groups = groups::check(&raw.groups, collector);
+    let workloads = workloads::check(&raw.workloads, &groups, collector);
+    let group_names: Vec<String> = groups.iter().map(|group| group.name.clone()).collect();
+    let workload_names: Vec<String> = workloads.iter().map(|workload| workload.name.clone()).collect();
+    let names = Names { groups: &group_names, workloads: &workload_names };
+    let thresholds = given(&raw.thresholds).into_iter().flatten();
+    let thresholds = thresholds
+        .filter_map(At::get)
+        .filter_map(|threshold| threshold::check(threshold, &names, collector))
+        .collect();
+    let max_lag = given(&raw.validity).and_then(|validity| max_lag(validity, collector));
+    // Only now: a bad name must not hide what is wrong further down.
+    let name = raw.name.get()?.0.0.clone();
+    Some(Scenario {
+        name,
+        description: given(&raw.description).cloned().unwrap_or_default(),
+        labels: given(&raw.labels).map(labels).unwrap_or_default(),
+        seed: given(&raw.seed).copied(),
+        max_lag,
+        target: Target::Embedded(embedded(given(&raw.target))),
+        thresholds,
+        groups,
+        workloads,
+    })
+}
+
+/// Whether the document says that it is for a newer program. Then nothing else in it can be judged.
+pub(super) fn newer_version(collector: &Collector<'_>) -> bool {
+    let document = collector.document();
+    let Content::Map(entries) = document.content(Document::ROOT) else { return false };
+    let Some((_, node)) = entries.iter().find(|(key, _)| key == "version") else { return false };
+    let Content::Number(text) = document.content(*node) else { return false };
+    let newer = text.parse::<u64>().is_ok_and(|version| version > VERSION);
+    if newer {
+        collector.report_with_hint(
+            Spot::Value(*node),
+            format!("the file has format version {text}, and this fleetsim reads version {VERSION}"),
+            "upgrade fleetsim, or take a scenario of the older format",
+        );
+    }
+    newer
+}
+
+fn version(version: &At<u64>, collector: &Collector<'_>) {
+    if version.get().is_some_and(|given| *given != VERSION) {
+        collector.report(version.spot, format!("there is no format version 0; write version: {VERSION}"));
+    }
+}
+
+fn labels(labels: &raw::Named<LabelName, Text<Line>>) -> indexmap::IndexMap<String, String> {
+    let pairs =
+        labels.0.iter().filter_map(|(name, value)| Some((name.get()?.0.0.clone(), value.get()?.0.0.clone())));
+    pairs.collect()
+}
+
+fn max_lag(validity: &raw::Validity, collector: &Collector<'_>) -> Option<Duration> {
+    let limit = validity.max_lag.as_ref()?;
+    let given = limit.get()?.0;
+    // The timers of the runtime are late by one or two milliseconds on an idle machine.
+    if given < Duration::from_millis(5) {
+        collector.report(limit.spot, "the limit can be moved, not removed: at least 5ms are needed");
+    }
+    Some(given)
+}
+
+fn embedded(target: Option<&raw::Target>) -> Embedded {
+    let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let mut embedded = Embedded {
+        mqtt: any_port,
+        http: any_port,
+        region: "us-east-1".to_owned(),
+        account: "123456789012".to_owned(),
+    };
+    if let Some(raw::Target::Embedded(raw)) = target {
+        embedded.mqtt = given(&raw.mqtt).map_or(any_port, |address| address.0.0);
+        embedded.http = given(&raw.http).map_or(any_port, |address| address.0.0);
+        if let Some(region) = given(&raw.region) {
+            embedded.region.clone_from(&region.0.0);
+        }
+        if let Some(account) = given(&raw.account) {
+            embedded.account.clone_from(&account.0.0);
+        }
+    }
+    embedded
+}
+
+/// The value of an optional key, if it is there and sound.
+#[expect(clippy::ref_option, reason = "borrows a field as it stands")]
+fn given<T>(field: &Option<At<T>>) -> Option<&T> {
+    field.as_ref().and_then(At::get)
+}
+
+/// Whether the key is there, and its value wrong.
+#[expect(clippy::ref_option, reason = "borrows a field as it stands")]
+fn is_wrong<T>(field: &Option<At<T>>) -> bool {
+    field.as_ref().is_some_and(|at| at.get().is_none())
+}
+
+/// Notes a rate that no machine can follow.
+fn bounded_rate(rate: Rate, spot: Spot, collector: &Collector<'_>) {
+    if rate.per_second() > MAX_RATE_PER_SECOND {
+        collector.report(spot, format!("{rate} is too much: at most {MAX_RATE_PER_SECOND}/s are possible"));
+    }
+}
+
+/// Notes a duration that is not a whole number of seconds from 1 to `most`.
+fn whole_seconds(duration: Duration, most: u64, what: &str, spot: Spot, collector: &Collector<'_>) {
+    if duration.subsec_nanos() != 0 || !(1..=most).contains(&duration.as_secs()) {
+        let written = super::spelling::duration(duration);
+        collector
+            .report(spot, format!("{written} is no {what}: whole seconds from 1s to {most}s are possible"));
+    }
+}
+
+/// Notes more names than there can be; whether there are too many to go on.
+fn bounded_names<T>(
+    names: &At<T>,
+    count: impl Fn(&T) -> usize,
+    what: &str,
+    collector: &Collector<'_>,
+) -> bool {
+    let Some(count) = names.get().map(count) else { return true };
+    let spot = Spot::Key(names.spot.node());
+    if count == 0 && what != "thresholds" {
+        collector.report(spot, format!("at least one of `{what}` is needed"));
+    }
+    if count > MAX_NAMES {
+        collector.report(spot, format!("{count} {what} are too many; at most {MAX_NAMES} are possible"));
+    }
+    count <= MAX_NAMES
+}

@@ -1,0 +1,241 @@
+//! Groups: how many devices, what they are called, how they connect and behave.
+
+use std::time::Duration;
+
+use super::super::client_id::{self, Clash, SearchBudget, clash};
+use super::super::document::Spot;
+use super::super::written::{Name, Text};
+use super::super::{Behavior, ClientIdTemplate, Connect, Group, OutcomeKind, PlannedOutcome};
+use super::{At, Collector, MAX_DEVICES, bounded_rate, given, raw, whole_seconds};
+use crate::dist::Delay;
+use crate::units::{Share, human_count};
+
+/// MQTT carries the keep-alive as 16 bits of seconds.
+const MAX_KEEP_ALIVE_SECONDS: u64 = 65_535;
+
+type RawGroups = At<raw::Named<Name, raw::Group>>;
+
+pub(super) fn check(raw: &RawGroups, collector: &Collector<'_>) -> Vec<Group> {
+    let Some(entries) = raw.get() else { return Vec::new() };
+    let groups: Vec<Group> = entries.0.iter().map(|(name, value)| group(name, value, collector)).collect();
+    let devices: u64 = groups.iter().map(|group| u64::from(group.count)).sum();
+    if devices > MAX_DEVICES {
+        let (devices, most) = (human_count(devices), human_count(MAX_DEVICES));
+        let message = format!("{devices} devices are too many; all groups together can have {most}");
+        collector.report(Spot::Key(raw.spot.node()), message);
+    } else {
+        distinct_ids(&groups, entries, collector);
+    }
+    groups
+}
+
+fn group(name: &At<Text<Name>>, raw: &At<raw::Group>, collector: &Collector<'_>) -> Group {
+    let document = collector.document();
+    let name = document.key(name.spot.node()).unwrap_or_default().to_owned();
+    let raw = raw.get();
+    let count = raw.map_or(1, |raw| count(raw, collector));
+    let behavior = raw.and_then(|raw| raw.behavior.get());
+    Group {
+        client_id: raw
+            .map_or_else(|| client_id::standard_for(&name), |raw| template(raw, &name, count, collector)),
+        count,
+        connect: connect(raw.and_then(|raw| given(&raw.connect)), collector),
+        behavior: behavior
+            .map_or(Behavior { accept_delay: None, delay: Delay::ZERO, outcomes: Vec::new() }, |raw| {
+                self::behavior(raw, collector)
+            }),
+        name,
+    }
+}
+
+fn count(raw: &raw::Group, collector: &Collector<'_>) -> u32 {
+    let (Some(field), Some(count)) = (&raw.count, given(&raw.count)) else { return 1 };
+    match u32::try_from(*count) {
+        Ok(fits) if (1..=MAX_DEVICES).contains(count) => fits,
+        _ => {
+            let most = human_count(MAX_DEVICES);
+            collector.report(field.spot, format!("a group of {count} devices; 1 to {most} are possible"));
+            1
+        }
+    }
+}
+
+fn template(raw: &raw::Group, name: &str, count: u32, collector: &Collector<'_>) -> ClientIdTemplate {
+    let (Some(field), Some(text)) = (&raw.client_id, given(&raw.client_id)) else {
+        return client_id::standard_for(name);
+    };
+    ClientIdTemplate::read(text, name, count).unwrap_or_else(|message| {
+        collector.report(field.spot, message);
+        client_id::standard_for(name)
+    })
+}
+
+fn connect(raw: Option<&raw::Connect>, collector: &Collector<'_>) -> Connect {
+    let mut connect = Connect { rate: None, keep_alive: Duration::from_mins(1) };
+    let Some(raw) = raw else { return connect };
+    if let (Some(field), Some(rate)) = (&raw.rate, given(&raw.rate)) {
+        connect.rate = rate.0.0;
+        if let Some(rate) = connect.rate {
+            bounded_rate(rate, field.spot, collector);
+            if rate.per_second() <= 0.0 {
+                collector.report(field.spot, "at 0/s no device ever connects; give a rate, or max");
+            }
+        }
+    }
+    if let (Some(field), Some(keep_alive)) = (&raw.keep_alive, given(&raw.keep_alive)) {
+        connect.keep_alive = keep_alive.0;
+        whole_seconds(keep_alive.0, MAX_KEEP_ALIVE_SECONDS, "keep-alive", field.spot, collector);
+    }
+    connect
+}
+
+fn behavior(raw: &raw::Behavior, collector: &Collector<'_>) -> Behavior {
+    Behavior {
+        accept_delay: raw.accept_delay.as_ref().map(|field| delay(field, collector)),
+        delay: delay(&raw.delay, collector),
+        outcomes: raw.outcomes.as_ref().map(|field| outcomes(field, collector)).unwrap_or_default(),
+    }
+}
+
+fn delay(field: &At<raw::Delay>, collector: &Collector<'_>) -> Delay {
+    match field.get() {
+        None => Delay::ZERO,
+        Some(raw::Delay::Constant(delay)) => Delay::constant(*delay),
+        Some(raw::Delay::Range(min, max)) => uniform((*min, *max), field.spot, collector),
+        Some(raw::Delay::Named(distribution)) => match distribution {
+            raw::Distribution::Constant(delay) => Delay::constant(delay.0),
+            raw::Distribution::Uniform(raw) => match (raw.min.get(), raw.max.get()) {
+                (Some(min), Some(max)) => uniform((min.0, max.0), raw.min.spot, collector),
+                _ => Delay::ZERO,
+            },
+            raw::Distribution::LogNormal(raw) => lognormal(raw, collector),
+        },
+    }
+}
+
+fn uniform((min, max): (Duration, Duration), spot: Spot, collector: &Collector<'_>) -> Delay {
+    if min > max {
+        collector.report(spot, "the smallest delay is longer than the largest; swap them");
+        return Delay::ZERO;
+    }
+    Delay::uniform(min, max)
+}
+
+fn lognormal(raw: &raw::LogNormal, collector: &Collector<'_>) -> Delay {
+    let (Some(p50), Some(p99)) = (raw.p50.get(), raw.p99.get()) else { return Delay::ZERO };
+    if p50.0.is_zero() {
+        collector.report(raw.p50.spot, "the median of a log-normal delay must be more than 0s");
+    } else if p50.0 >= p99.0 {
+        collector.report(raw.p50.spot, "p50 must be shorter than p99");
+    } else {
+        return Delay::lognormal(p50.0, p99.0);
+    }
+    Delay::ZERO
+}
+
+/// The outcomes other than success in the order of the file. A `succeeded` that says no more than
+/// its share is only compared with what the others leave: it must be exactly that.
+fn outcomes(field: &At<raw::Outcomes>, collector: &Collector<'_>) -> Vec<PlannedOutcome> {
+    let Some(raw) = field.get() else { return Vec::new() };
+    let mut kinds = [
+        (OutcomeKind::Succeeded, &raw.succeeded),
+        (OutcomeKind::Failed, &raw.failed),
+        (OutcomeKind::Rejected, &raw.rejected),
+        (OutcomeKind::NoAnswer, &raw.no_answer),
+    ];
+    kinds.sort_by_key(|(_, outcome)| {
+        outcome.as_ref().map(|outcome| collector.document().span(outcome.spot).start)
+    });
+    let outcomes: Vec<PlannedOutcome> =
+        kinds.iter().filter_map(|(kind, outcome)| planned(*kind, outcome.as_ref()?, collector)).collect();
+    let complete = kinds.iter().all(|(_, outcome)| !super::is_wrong(outcome));
+    if complete {
+        shares(&outcomes, raw.succeeded.is_some(), field.spot, collector);
+    }
+    outcomes.into_iter().filter(|outcome| !is_plain_success(outcome)).collect()
+}
+
+fn is_plain_success(outcome: &PlannedOutcome) -> bool {
+    outcome.kind == OutcomeKind::Succeeded
+        && outcome.delay.is_none()
+        && outcome.reason_code.is_none()
+        && outcome.reason.is_none()
+}
+
+fn planned(kind: OutcomeKind, field: &At<raw::Outcome>, collector: &Collector<'_>) -> Option<PlannedOutcome> {
+    let details = match field.get()? {
+        raw::Outcome::Share(share) => {
+            return Some(PlannedOutcome {
+                kind,
+                share: *share,
+                reason_code: None,
+                reason: None,
+                delay: None,
+            });
+        }
+        raw::Outcome::Details(details) => details,
+    };
+    let spots = [
+        details.reason_code.as_ref().map(|at| at.spot),
+        details.reason.as_ref().map(|at| at.spot),
+        details.delay.as_ref().map(|at| at.spot),
+    ];
+    if kind == OutcomeKind::NoAnswer {
+        for spot in spots.into_iter().flatten() {
+            let key = collector.document().key(spot.node()).unwrap_or_default();
+            collector.report(Spot::Key(spot.node()), format!("a device that says nothing has no `{key}`"));
+        }
+    }
+    if let (Some(reason), None) = (&details.reason, &details.reason_code) {
+        collector.report(Spot::Key(reason.spot.node()), "a `reason` needs a `reason_code` beside it");
+    }
+    Some(PlannedOutcome {
+        kind,
+        share: details.share.get().map_or(Share::ZERO, |share| share.0),
+        reason_code: given(&details.reason_code).map(|code| code.0.0.clone()),
+        reason: given(&details.reason).map(|reason| reason.0.0.clone()),
+        delay: details.delay.as_ref().map(|field| delay(field, collector)),
+    })
+}
+
+fn shares(outcomes: &[PlannedOutcome], with_success: bool, spot: Spot, collector: &Collector<'_>) {
+    // Shares are decimal texts; sums of their doubles are off by some 1e-16.
+    const TOLERANCE: f64 = 1e-9;
+    let sum: f64 = outcomes.iter().map(|outcome| outcome.share.fraction()).sum();
+    // Rounded to what people write, so that 103 % does not read as 102.99999999999999 %.
+    let percent = (sum * 1e8).round() / 1e6;
+    let spot = Spot::Key(spot.node());
+    if sum > 1.0 + TOLERANCE {
+        collector.report(spot, format!("the shares add up to {percent}%; at most 100% is possible"));
+    } else if with_success && sum < 1.0 - TOLERANCE {
+        let message =
+            format!("the shares add up to {percent}%; with `succeeded` among them they must make 100%");
+        collector.report_with_hint(spot, message, "leave `succeeded` out: it is what the others leave");
+    }
+}
+
+fn distinct_ids(groups: &[Group], entries: &raw::Named<Name, raw::Group>, collector: &Collector<'_>) {
+    let mut budget = SearchBudget::default();
+    for (index, group) in groups.iter().enumerate() {
+        for earlier in &groups[..index] {
+            let found =
+                clash((&earlier.client_id, earlier.count), (&group.client_id, group.count), &mut budget);
+            let Some(found) = found else { continue };
+            let (name, value) = &entries.0[index];
+            let own = value.get().and_then(|raw| raw.client_id.as_ref());
+            let spot = own.map_or(Spot::Key(name.spot.node()), |field| field.spot);
+            let (a, b) = (&earlier.name, &group.name);
+            let message = match found {
+                Clash::Id(id) => {
+                    format!("groups `{a}` and `{b}` both have a device with the client id \"{id}\"")
+                }
+                Clash::Unclear => {
+                    format!("the client ids of groups `{a}` and `{b}` are too alike to be told apart")
+                }
+            };
+            collector.report_with_hint(spot, message, "begin the ids of each group with a prefix of its own");
+            // One report for each group will do.
+            break;
+        }
+    }
+}

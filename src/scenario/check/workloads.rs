@@ -1,0 +1,203 @@
+//! Workloads: what is sent, to whom, and when.
+
+use std::time::Duration;
+
+use super::super::document::Spot;
+use super::super::problems::unknown;
+use super::super::written::{Name, Text};
+use super::super::{ArrivalRate, Command, Group, Load, Select, Spacing, Stage, Workload};
+use super::{At, Collector, bounded_rate, given, is_wrong, raw, whole_seconds};
+use crate::units::Rate;
+
+/// `executionTimeoutSeconds` of AWS IoT: 1 s to 12 h.
+const MAX_TIMEOUT_SECONDS: u64 = 43_200;
+/// A static payload of AWS IoT: 32 KB.
+const MAX_PAYLOAD_BYTES: usize = 32_768;
+
+type RawWorkloads = At<raw::Named<Name, raw::Workload>>;
+
+pub(super) fn check(raw: &RawWorkloads, groups: &[Group], collector: &Collector<'_>) -> Vec<Workload> {
+    let Some(entries) = raw.get() else { return Vec::new() };
+    let workloads: Vec<Workload> =
+        entries.0.iter().map(|(name, value)| workload(name, value.get(), groups, collector)).collect();
+    one_payload_per_command(&workloads, entries, collector);
+    workloads
+}
+
+fn workload(
+    name: &At<Text<Name>>,
+    raw: Option<&raw::Workload>,
+    groups: &[Group],
+    collector: &Collector<'_>,
+) -> Workload {
+    let name = collector.document().key(name.spot.node()).unwrap_or_default().to_owned();
+    let load = raw.and_then(|raw| raw.load.get());
+    Workload {
+        name,
+        command: command(raw.and_then(|raw| raw.command.get()), collector),
+        groups: raw.map_or_else(Vec::new, |raw| targets(raw, groups, collector)),
+        select: match raw.and_then(|raw| given(&raw.select)) {
+            Some(raw::Select::RoundRobin) => Select::RoundRobin,
+            Some(raw::Select::Uniform) | None => Select::Uniform,
+        },
+        start_after: raw.and_then(|raw| given(&raw.start_after)).map_or(Duration::ZERO, |text| text.0),
+        load: Load::ArrivalRate(load.map_or(
+            ArrivalRate { spacing: Spacing::Poisson, stages: Vec::new() },
+            |raw::Load::ArrivalRate(raw)| arrival_rate(raw, collector),
+        )),
+    }
+}
+
+fn command(raw: Option<&raw::Command>, collector: &Collector<'_>) -> Command {
+    let format = raw.and_then(|raw| given(&raw.format)).copied().unwrap_or(raw::Format::Json);
+    let content_type = match format {
+        raw::Format::Json => "application/json",
+        raw::Format::Text => "text/plain",
+    };
+    let timeout = raw.and_then(|raw| raw.timeout.as_ref());
+    if let Some((field, timeout)) = timeout.and_then(|field| Some((field, field.get()?))) {
+        whole_seconds(timeout.0, MAX_TIMEOUT_SECONDS, "time-out", field.spot, collector);
+    }
+    Command {
+        name: raw.and_then(|raw| raw.name.get()).map(|name| name.0.0.clone()).unwrap_or_default(),
+        payload: raw.map_or_else(Vec::new, |raw| payload(raw, format, collector)),
+        content_type: content_type.to_owned(),
+        timeout: timeout.and_then(At::get).map_or(Duration::from_secs(10), |text| text.0),
+    }
+}
+
+fn payload(raw: &raw::Command, format: raw::Format, collector: &Collector<'_>) -> Vec<u8> {
+    let Some(field) = &raw.payload else {
+        if format == raw::Format::Text && !is_wrong(&raw.format) {
+            let spot = raw.format.as_ref().map_or(raw.name.spot, |format| format.spot);
+            collector.report(spot, "a text command needs a `payload`; only json has a default, {}");
+        }
+        return b"{}".to_vec();
+    };
+    let Some(text) = field.get() else { return Vec::new() };
+    if text.len() > MAX_PAYLOAD_BYTES {
+        let message =
+            format!("the payload has {} bytes; at most {MAX_PAYLOAD_BYTES} are possible", text.len());
+        collector.report(field.spot, message);
+    }
+    let is_json = || serde_json::from_str::<serde::de::IgnoredAny>(text);
+    if let (raw::Format::Json, false, Err(error)) = (format, is_wrong(&raw.format), is_json()) {
+        let hint = "quote the keys and texts inside it, or set format: text";
+        collector.report_with_hint(field.spot, format!("the payload is not JSON: {error}"), hint);
+    }
+    text.clone().into_bytes()
+}
+
+/// The groups of a workload as indices; all if it names none.
+fn targets(raw: &raw::Workload, groups: &[Group], collector: &Collector<'_>) -> Vec<usize> {
+    let Some(field) = &raw.groups else { return (0..groups.len()).collect() };
+    let Some(names) = field.get() else { return Vec::new() };
+    if names.is_empty() {
+        collector
+            .report(Spot::Key(field.spot.node()), "no group is named; leave `groups` out for all of them");
+    }
+    let mut indices: Vec<usize> = Vec::new();
+    for item in names {
+        let Some(name) = item.get() else { continue };
+        match groups.iter().position(|group| group.name == name.0.0) {
+            Some(index) if indices.contains(&index) => {
+                collector.report(item.spot, format!("group `{}` is named twice", name.0.0));
+            }
+            Some(index) => indices.push(index),
+            None => {
+                let known = || groups.iter().map(|group| group.name.as_str());
+                let meant = collector.nearest(&name.0.0, known());
+                collector.report(item.spot, unknown("group", &name.0.0, meant, known()));
+            }
+        }
+    }
+    indices.sort_unstable();
+    indices
+}
+
+fn arrival_rate(raw: &raw::ArrivalRate, collector: &Collector<'_>) -> ArrivalRate {
+    let spacing = match given(&raw.spacing) {
+        Some(raw::Spacing::Even) => Spacing::Even,
+        Some(raw::Spacing::Poisson) | None => Spacing::Poisson,
+    };
+    ArrivalRate { spacing, stages: stages(&raw.stages, collector) }
+}
+
+fn stages(field: &At<Vec<At<raw::Stage>>>, collector: &Collector<'_>) -> Vec<Stage> {
+    let Some(items) = field.get() else { return Vec::new() };
+    let spot = Spot::Key(field.spot.node());
+    if items.is_empty() {
+        collector.report(spot, "at least one stage is needed");
+        return Vec::new();
+    }
+    let mut stages: Vec<Stage> = Vec::new();
+    let mut complete = true;
+    for item in items {
+        let raw = item.get();
+        complete &= raw.is_some_and(|raw| {
+            !is_wrong(&raw.rate) && !is_wrong(&raw.ramp_to) && raw.duration.get().is_some()
+        });
+        // A wrong rate before it is the mistake, not the rate left out here.
+        let start = stages.last().map(|stage| stage.to);
+        stages.push(raw.map_or_else(stand_in, |raw| stage(raw, start, item.spot, collector)));
+    }
+    let starts: f64 = stages.iter().map(expected_starts).sum();
+    if complete && starts < 0.5 {
+        collector.report(spot, "these stages start nothing at all; raise a rate or a duration");
+    }
+    stages
+}
+
+fn stand_in() -> Stage {
+    Stage { name: None, from: Rate::ZERO, to: Rate::ZERO, duration: Duration::ZERO, warm_up: false }
+}
+
+fn stage(raw: &raw::Stage, start: Option<Rate>, spot: Spot, collector: &Collector<'_>) -> Stage {
+    for field in [&raw.rate, &raw.ramp_to].into_iter().flatten() {
+        if let Some(rate) = field.get() {
+            bounded_rate(rate.0, field.spot, collector);
+        }
+    }
+    if raw.rate.is_none() && start.is_none() {
+        let hint = "a later stage may leave it out: it then starts where the last one ended";
+        collector.report_with_hint(spot, "the first stage needs a `rate`", hint);
+    }
+    if raw.duration.get().is_some_and(|duration| duration.0.is_zero()) {
+        collector.report(raw.duration.spot, "a stage must last longer than 0s");
+    }
+    let from = given(&raw.rate).map(|rate| rate.0).or(start).unwrap_or(Rate::ZERO);
+    Stage {
+        name: given(&raw.name).map(|name| name.0.0.clone()),
+        from,
+        to: given(&raw.ramp_to).map_or(from, |rate| rate.0),
+        duration: raw.duration.get().map_or(Duration::ZERO, |duration| duration.0),
+        warm_up: given(&raw.warm_up).copied().unwrap_or(false),
+    }
+}
+
+/// The area under the rate.
+fn expected_starts(stage: &Stage) -> f64 {
+    f64::midpoint(stage.from.per_second(), stage.to.per_second()) * stage.duration.as_secs_f64()
+}
+
+/// A command id stands for one stored command, so it cannot have two payloads.
+fn one_payload_per_command(
+    workloads: &[Workload],
+    entries: &raw::Named<Name, raw::Workload>,
+    collector: &Collector<'_>,
+) {
+    for (index, workload) in workloads.iter().enumerate() {
+        let (own, name) = (&workload.command, &workload.command.name);
+        let other = workloads[..index].iter().find(|earlier| {
+            let other = &earlier.command;
+            other.name == *name && (&other.payload, &other.content_type) != (&own.payload, &own.content_type)
+        });
+        let command = entries.0[index].1.get().and_then(|raw| raw.command.get());
+        if let (Some(other), Some(spot)) =
+            (other, command.filter(|raw| raw.name.get().is_some()).map(|raw| raw.name.spot))
+        {
+            let message = format!("the command `{name}` has another payload in workload `{}`", other.name);
+            collector.report_with_hint(spot, message, "give the two commands different names");
+        }
+    }
+}

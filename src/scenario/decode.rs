@@ -1,0 +1,378 @@
+//! From a [`Document`] to the types of `raw`, with every structural mistake noted on the way.
+//!
+//! The types themselves say what is expected: serde hands their field and variant names to this
+//! deserializer, which compares them with the keys of the file. An [`At`] is where a mistake stops:
+//! it is noted there, the value stays empty, and reading goes on, so that one pass finds them all.
+//! A value is empty only if a problem has been noted; whoever meets one may use any stand-in.
+
+mod access;
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::{
+    self, Deserialize, DeserializeOwned, Deserializer, Expected, SeqAccess, Unexpected, Visitor,
+};
+
+use access::{AtAccess, Entries, Fields, Items, Kind};
+
+use super::document::{Content, Document, NodeId, Spot};
+use super::not_yet;
+use super::problems::{Collector, listed, unknown};
+
+/// A value and its place. Empty if it is missing or wrong, which has then been noted.
+#[derive(Debug)]
+pub struct At<T> {
+    /// Where it stands; where it is missing, where it should stand.
+    pub spot: Spot,
+    value: Option<T>,
+}
+
+impl<T> At<T> {
+    /// The value, unless it is missing or wrong.
+    pub fn get(&self) -> Option<&T> {
+        self.value.as_ref()
+    }
+}
+
+/// Names under which a type asks for a special reading, in place of a newtype's name.
+pub(super) mod hook {
+    /// Value and place.
+    pub const AT: &str = "fleetsim::At";
+    /// The text of any scalar as written, for quantities: `5` is for their parser to refuse.
+    pub const SCALAR: &str = "fleetsim::Scalar";
+    /// The text of a scalar as written, or a map, whose reading is then the type's own.
+    pub const SCALAR_OR_MAP: &str = "fleetsim::ScalarOrMap";
+}
+
+/// Reads the whole document as a `T`.
+pub fn decode<T: DeserializeOwned>(collector: &Collector<'_>) -> At<T> {
+    let root = Position::Node(Spot::Value(Document::ROOT));
+    let decoder = Decoder { collector, position: root };
+    At::deserialize(decoder).expect("an At notes every fault")
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for At<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_newtype_struct(hook::AT, AtVisitor(PhantomData))
+    }
+}
+
+struct AtVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for AtVisitor<T> {
+    type Value = At<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value with its place")
+    }
+
+    /// A spot, then the value if there is one.
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<At<T>, A::Error> {
+        let bits: Option<u64> = seq.next_element()?;
+        let spot =
+            bits.and_then(Spot::from_bits).ok_or_else(|| de::Error::custom("a value without a place"))?;
+        Ok(At { spot, value: seq.next_element()? })
+    }
+}
+
+/// A mistake on its way to the [`At`] that notes it.
+#[derive(Debug)]
+struct Fault {
+    /// Where; `None` is the value being read.
+    spot: Option<Spot>,
+    message: String,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Fault {}
+
+impl de::Error for Fault {
+    fn custom<M: fmt::Display>(message: M) -> Self {
+        Fault { spot: None, message: message.to_string() }
+    }
+
+    fn invalid_type(_: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        Self::custom(format_args!("{expected} is expected here"))
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Decoder<'c, 'd> {
+    collector: &'c Collector<'d>,
+    position: Position,
+}
+
+#[derive(Clone, Copy)]
+enum Position {
+    /// A value, or a key read as a value.
+    Node(Spot),
+    /// A key that `parent` lacks.
+    Missing {
+        parent: NodeId,
+        key: &'static str,
+        /// Whether a misspelt key explains it.
+        excused: bool,
+    },
+}
+
+impl<'c, 'd> Decoder<'c, 'd> {
+    fn document(&self) -> &'d Document<'d> {
+        self.collector.document()
+    }
+
+    fn at(self, spot: Spot) -> Self {
+        Decoder { position: Position::Node(spot), ..self }
+    }
+
+    /// The node to read; a missing one only gets here past `At` and `Option`, which take it.
+    fn node(&self) -> Result<NodeId, Fault> {
+        match self.position {
+            Position::Node(spot) => Ok(spot.node()),
+            Position::Missing { key, .. } => Err(de::Error::custom(format_args!("missing key `{key}`"))),
+        }
+    }
+
+    fn content(&self) -> Result<&'d Content, Fault> {
+        Ok(self.document().content(self.node()?))
+    }
+
+    fn wrong(content: &Content, expected: &str) -> Fault {
+        de::Error::custom(match content {
+            Content::Unusable => return Fault::NOTED,
+            Content::Null => format!("no value is given here; expected {expected}"),
+            other => format!("{} is given where {expected} is expected", other.kind()),
+        })
+    }
+
+    /// Text, and nothing that YAML takes for something else.
+    fn text(&self, expected: &dyn Expected) -> Result<&'d str, Fault> {
+        if let Position::Node(Spot::Key(node)) = self.position {
+            return Ok(self.document().key(node).unwrap_or_default());
+        }
+        match self.content()? {
+            Content::Text(text) | Content::Filled(text) => Ok(text),
+            Content::Number(text) => Err(de::Error::custom(format_args!(
+                "{text} is a number to YAML, not text; quote it: \"{text}\""
+            ))),
+            Content::Bool(value) => Err(de::Error::custom(format_args!(
+                "{value} is a boolean to YAML, not text; quote it: \"{value}\""
+            ))),
+            other => Err(Self::wrong(other, &expected.to_string())),
+        }
+    }
+
+    /// The text of any scalar.
+    fn scalar(&self, expected: &dyn Expected) -> Result<&'d str, Fault> {
+        match self.content()? {
+            Content::Text(text) | Content::Filled(text) | Content::Number(text) => Ok(text),
+            Content::Bool(true) => Ok("true"),
+            Content::Bool(false) => Ok("false"),
+            other => Err(Self::wrong(other, &expected.to_string())),
+        }
+    }
+
+    /// Sorts the keys of a map into those that are known and those that are not, which it notes.
+    fn known_fields(&self, fields: &'static [&'static str]) -> Result<Fields<'c, 'd>, Fault> {
+        let content = self.content()?;
+        let Content::Map(entries) = content else {
+            return Err(Self::wrong(content, &format!("a map with the keys {}", listed(fields))));
+        };
+        let mut excused = Vec::new();
+        for (key, node) in entries.iter().filter(|(key, _)| !fields.contains(&key.as_str())) {
+            excused.extend(self.report_unknown(key, *node, "key", fields));
+        }
+        let parent = self.node()?;
+        let positions = fields.iter().map(|field| {
+            let entry = entries.iter().find(|(key, _)| key == field);
+            let missing = Position::Missing { parent, key: field, excused: excused.contains(field) };
+            (*field, entry.map_or(missing, |(_, node)| Position::Node(Spot::Value(*node))))
+        });
+        Ok(Fields { decoder: *self, rest: positions.collect::<Vec<_>>().into_iter(), value: None })
+    }
+
+    /// Notes a key or name that is none of `known`; returns which one was meant, if that is clear.
+    fn report_unknown(
+        &self,
+        name: &str,
+        node: NodeId,
+        what: &str,
+        known: &'static [&'static str],
+    ) -> Option<&'static str> {
+        let is_key = self.document().key(node) == Some(name);
+        let spot = if is_key { Spot::Key(node) } else { Spot::Value(node) };
+        let mut steps = self.document().steps(node);
+        if !is_key {
+            steps.push(name.to_owned());
+        }
+        if let Some(feature) = not_yet::find(&steps, is_key) {
+            self.collector.report(spot, format!("{feature} is not supported yet"));
+            return None;
+        }
+        steps.pop();
+        let candidates = known.iter().copied().chain(not_yet::keys_of(&steps));
+        let meant = self.collector.nearest(name, candidates);
+        self.collector.report(spot, unknown(what, name, meant, known));
+        meant
+    }
+}
+
+impl<'de> Deserializer<'de> for Decoder<'_, '_> {
+    type Error = Fault;
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
+        match name {
+            hook::AT => visitor.visit_seq(AtAccess { decoder: self, step: 0 }),
+            hook::SCALAR_OR_MAP if matches!(self.content()?, Content::Map(_)) => {
+                visitor.visit_newtype_struct(self)
+            }
+            hook::SCALAR | hook::SCALAR_OR_MAP => {
+                let text = self.scalar(&visitor)?;
+                visitor.visit_str(text)
+            }
+            _ => visitor.visit_newtype_struct(self),
+        }
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        if let Position::Missing { .. } = self.position {
+            return visitor.visit_none();
+        }
+        if let Content::Null = self.content()? {
+            let node = self.node()?;
+            let key = self.document().key(node).unwrap_or("this item");
+            let message = format!("`{key}` has no value; give it one or remove the key");
+            self.collector.report(Spot::Key(node), message);
+            return visitor.visit_none();
+        }
+        visitor.visit_some(self)
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
+        visitor.visit_map(self.known_fields(fields)?)
+    }
+
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        match self.content()? {
+            Content::Map(entries) => {
+                visitor.visit_map(Entries { decoder: self, rest: entries.iter(), value: None })
+            }
+            other => Err(Self::wrong(other, &expected(&visitor))),
+        }
+    }
+
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        match self.content()? {
+            Content::List(items) => visitor.visit_seq(Items { decoder: self, rest: items.iter() }),
+            other => Err(Self::wrong(other, "a list")),
+        }
+    }
+
+    /// A bare name, or a map with one key: the name of the kind.
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
+        let node = self.node()?;
+        let (name, value) = match self.content()? {
+            Content::Map(entries) => {
+                let Some(((name, value), others)) = entries.split_first() else {
+                    return Err(de::Error::custom(format_args!(
+                        "an empty map; expected one of {}",
+                        listed(variants)
+                    )));
+                };
+                for (other, node) in others {
+                    let message = format!("`{other}` beside `{name}`: only one kind can be given here");
+                    self.collector.report(Spot::Key(*node), message);
+                }
+                (name.as_str(), *value)
+            }
+            Content::Text(name) | Content::Filled(name) => (name.as_str(), node),
+            other => return Err(Self::wrong(other, &format!("one of {}", listed(variants)))),
+        };
+        let Some(variant) = variants.iter().find(|variant| **variant == name) else {
+            self.report_unknown(name, value, "kind", variants);
+            return Err(Fault::NOTED);
+        };
+        visitor.visit_enum(Kind { decoder: self.at(Spot::Value(value)), variant, bare: value == node })
+    }
+
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        visitor.visit_str(self.text(&"text")?)
+    }
+
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        let text = self.text(&visitor)?;
+        visitor.visit_str(text)
+    }
+
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        match self.content()? {
+            Content::Bool(value) => visitor.visit_bool(*value),
+            Content::Filled(text) if text == "true" => visitor.visit_bool(true),
+            Content::Filled(text) if text == "false" => visitor.visit_bool(false),
+            Content::Text(text) => {
+                Err(de::Error::custom(format_args!("\"{text}\" is text; write true or false, unquoted")))
+            }
+            other => Err(Self::wrong(other, "true or false")),
+        }
+    }
+
+    fn deserialize_u64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        match self.content()? {
+            Content::Number(text) | Content::Filled(text)
+                if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) =>
+            {
+                let value = text.parse().map_err(|_| {
+                    de::Error::custom(format_args!("{text} is too large; at most {} is possible", u64::MAX))
+                })?;
+                visitor.visit_u64(value)
+            }
+            Content::Number(text) => {
+                Err(de::Error::custom(format_args!("{text} is not a whole number, e.g. 100")))
+            }
+            Content::Text(text) if text.parse::<u64>().is_ok() => {
+                Err(de::Error::custom(format_args!("\"{text}\" is text, not a number; remove the quotes")))
+            }
+            Content::Text(text) => {
+                Err(de::Error::custom(format_args!("\"{text}\" is not a whole number, e.g. 100")))
+            }
+            other => Err(Self::wrong(other, "a whole number")),
+        }
+    }
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        Err(Self::wrong(self.content()?, &expected(&visitor)))
+    }
+
+    serde::forward_to_deserialize_any! {
+        i8 i16 i32 i64 i128 u8 u16 u32 u128 f32 f64 char bytes byte_buf unit unit_struct tuple
+        tuple_struct identifier ignored_any
+    }
+}
+
+impl Fault {
+    /// A mistake that has been noted already.
+    const NOTED: Fault = Fault { spot: None, message: String::new() };
+}
+
+fn expected<'de, V: Visitor<'de>>(visitor: &V) -> String {
+    (visitor as &dyn Expected).to_string()
+}

@@ -1,0 +1,92 @@
+//! Reads scenario files.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+use super::document::{Content, Document, Spot};
+use super::problems::{Collector, Problem, Problems};
+use super::variables::Variables;
+use super::{Scenario, check, decode};
+
+/// Scenarios are written by hand; a larger file is something else.
+const MAX_FILE_BYTES: u64 = 1024 * 1024;
+
+/// Why a scenario file gives no scenario.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// There is no such file.
+    #[error("scenario file {} does not exist", path.display())]
+    Missing {
+        /// As the user named it.
+        path: PathBuf,
+    },
+    /// It is there and cannot be read.
+    #[error("cannot read scenario file {}: {source}", path.display())]
+    Unreadable {
+        /// As the user named it.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// It has mistakes.
+    #[error(transparent)]
+    Problems(#[from] Problems),
+}
+
+/// Reads and checks the scenario file at `path`.
+pub fn load(path: &Path, variables: &Variables) -> Result<Scenario, LoadError> {
+    let bytes = read(path)?;
+    let name = path.display().to_string();
+    let text = String::from_utf8(bytes).map_err(|error| not_text(&name, &error))?;
+    Ok(parse(&name, &text, variables)?)
+}
+
+/// Checks the text of a scenario; `file_name` is for messages. Pure.
+pub fn parse(file_name: &str, text: &str, variables: &Variables) -> Result<Scenario, Problems> {
+    let (document, problems) = Document::read(text, variables);
+    let Some(document) = document else { return Err(Problems::new(file_name, problems)) };
+    let collector = Collector::new(&document, problems);
+    let scenario = scenario(&collector);
+    let problems = collector.into_problems();
+    match scenario {
+        Some(scenario) if problems.is_empty() => Ok(scenario),
+        _ => Err(Problems::new(file_name, problems)),
+    }
+}
+
+fn scenario(collector: &Collector<'_>) -> Option<Scenario> {
+    let root = Document::ROOT;
+    if let Content::Null = collector.document().content(root) {
+        let message =
+            "the file is empty; a scenario has at least `version`, `name`, `groups` and `workloads`";
+        collector.report(Spot::Value(root), message);
+        return None;
+    }
+    if check::newer_version(collector) {
+        return None;
+    }
+    check::check(&decode::decode(collector), collector)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
+    let unreadable = |source: io::Error| match source.kind() {
+        io::ErrorKind::NotFound => LoadError::Missing { path: path.to_owned() },
+        _ => LoadError::Unreadable { path: path.to_owned(), source },
+    };
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(unreadable)?;
+    file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 > MAX_FILE_BYTES {
+        let source = io::Error::other(format!("it is larger than {MAX_FILE_BYTES} bytes"));
+        return Err(LoadError::Unreadable { path: path.to_owned(), source });
+    }
+    Ok(bytes)
+}
+
+fn not_text(file_name: &str, error: &std::string::FromUtf8Error) -> Problems {
+    let text = String::from_utf8_lossy(error.as_bytes());
+    let at = error.utf8_error().valid_up_to();
+    let message = "this byte is not UTF-8, the encoding of scenario files".to_owned();
+    Problems::new(file_name, vec![Problem::new(&text, at..at + 1, String::new(), message, None)])
+}

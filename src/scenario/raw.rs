@@ -1,0 +1,393 @@
+//! A scenario file as it is written: what may stand where. The one source of the keys that `decode`
+//! accepts and of the JSON Schema that editors read, for which the comments are the hover texts.
+//!
+//! What the values must be to make sense together is checked in `check`.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde::de::{self, Deserializer, MapAccess, Visitor};
+
+use super::decode::{At, hook};
+use super::written::{
+    Account, Address, CommandName, LabelName, Line, Name, RateOrMax, Reason, ReasonCode, Region,
+    ScenarioName, Text, Written,
+};
+use crate::units::{Rate, Share, parse_duration};
+
+/// A scenario: devices, the commands sent to them, and what must hold.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Scenario {
+    /// File format: 1.
+    #[schemars(range(min = 1, max = 1))]
+    pub version: At<u64>,
+    /// The label of the run in every output.
+    pub name: At<Text<ScenarioName>>,
+    /// For people.
+    pub description: Option<At<String>>,
+    /// Labels of the run, for the result and for metrics.
+    pub labels: Option<At<Named<LabelName, Text<Line>>>>,
+    /// Every draw of chance derives from it. Random, and printed, if it is not given.
+    pub seed: Option<At<u64>>,
+    /// When the run is VOID because the load generator fell behind.
+    pub validity: Option<At<Validity>>,
+    /// What is tested; the embedded backend if it is not given.
+    pub target: Option<At<Target>>,
+    /// Groups of virtual devices, by name.
+    pub groups: At<Named<Name, Group>>,
+    /// Commands and the load that starts them, by name. All run side by side.
+    pub workloads: At<Named<Name, Workload>>,
+    /// What must hold for the run to pass.
+    pub thresholds: Option<At<Vec<At<Threshold>>>>,
+}
+
+/// When a run is VOID.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Validity {
+    /// Limit of the p99 of `schedule_lag` and `device_lag`, instead of the built-in one.
+    pub max_lag: Option<At<Text<Duration>>>,
+}
+
+/// What is tested.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Target {
+    /// The backend inside this program.
+    Embedded(Embedded),
+}
+
+/// The backend inside this program.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Embedded {
+    /// Address of the MQTT listener; port 0 takes a free port. Default 127.0.0.1:0.
+    pub mqtt: Option<At<Text<Address>>>,
+    /// Address of the HTTP listener; port 0 takes a free port. Default 127.0.0.1:0.
+    pub http: Option<At<Text<Address>>>,
+    /// ARNs are made from it. Default us-east-1.
+    pub region: Option<At<Text<Region>>>,
+    /// ARNs are made from it; twelve digits, quoted. Default "123456789012".
+    pub account: Option<At<Text<Account>>>,
+}
+
+/// Devices that share a behaviour.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Group {
+    /// Number of devices. Default 1.
+    #[schemars(range(min = 1, max = 10_000_000))]
+    pub count: Option<At<u64>>,
+    /// How client ids and thing names are made, of {group}, {index} and {seed}. Default
+    /// {group}-{index:05}.
+    pub client_id: Option<At<String>>,
+    /// How the devices connect.
+    pub connect: Option<At<Connect>>,
+    /// How the devices treat commands.
+    pub behavior: At<Behavior>,
+}
+
+/// How devices connect.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Connect {
+    /// Connects per second, or max for as fast as the target answers. Default max.
+    pub rate: Option<At<Text<RateOrMax>>>,
+    /// MQTT keep-alive, whole seconds. Default 60s.
+    pub keep_alive: Option<At<Text<Duration>>>,
+}
+
+/// How devices treat commands.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Behavior {
+    /// From the request to IN_PROGRESS. Without it no IN_PROGRESS is sent.
+    pub accept_delay: Option<At<Delay>>,
+    /// From the request (with accept_delay: from the reply to IN_PROGRESS) to the final answer.
+    pub delay: At<Delay>,
+    /// How executions end; the rest succeeds.
+    pub outcomes: Option<At<Outcomes>>,
+}
+
+/// How executions end: a share each, in total at most 100%. The rest succeeds.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Outcomes {
+    /// The device reports SUCCEEDED. If given, all shares must add up to 100%.
+    pub succeeded: Option<At<Outcome>>,
+    /// The device reports FAILED.
+    pub failed: Option<At<Outcome>>,
+    /// The device reports REJECTED, without IN_PROGRESS before it.
+    pub rejected: Option<At<Outcome>>,
+    /// The device says nothing at all; the cloud's timer ends the execution.
+    pub no_answer: Option<At<Outcome>>,
+}
+
+/// A share of the executions, and what is special about them.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OutcomeDetails {
+    /// How many of the executions, e.g. 2.5%.
+    pub share: At<Text<Share>>,
+    /// statusReason.reasonCode, e.g. BATTERY_LOW.
+    pub reason_code: Option<At<Text<ReasonCode>>>,
+    /// statusReason.reasonDescription.
+    pub reason: Option<At<Text<Reason>>>,
+    /// Their own delay instead of the behavior's.
+    pub delay: Option<At<Delay>>,
+}
+
+/// A share, or a map with details.
+#[derive(Debug)]
+pub enum Outcome {
+    /// Only how many.
+    Share(Share),
+    /// How many, and what is special about them.
+    Details(OutcomeDetails),
+}
+
+/// A delay: a duration, a range, or a distribution by name.
+#[derive(Debug)]
+pub enum Delay {
+    /// `250ms`
+    Constant(Duration),
+    /// `100ms..400ms`
+    Range(Duration, Duration),
+    /// `{ lognormal: { p50: 120ms, p99: 2s } }`
+    Named(Distribution),
+}
+
+/// A distribution of delays.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Distribution {
+    /// Always the same.
+    Constant(Text<Duration>),
+    /// Every delay from min to max is equally likely.
+    Uniform(Uniform),
+    /// Most are short, some are long: as dashboards show it, by median and 99th percentile.
+    #[serde(rename = "lognormal")]
+    LogNormal(LogNormal),
+}
+
+/// Every delay from min to max is equally likely.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Uniform {
+    /// Smallest delay.
+    pub min: At<Text<Duration>>,
+    /// Largest delay.
+    pub max: At<Text<Duration>>,
+}
+
+/// A delay whose logarithm is normally distributed.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LogNormal {
+    /// Half of the delays are shorter.
+    pub p50: At<Text<Duration>>,
+    /// One in a hundred is longer.
+    pub p99: At<Text<Duration>>,
+}
+
+/// One command and the load that starts it.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Workload {
+    /// What is sent.
+    pub command: At<Command>,
+    /// Groups it goes to. Default all.
+    pub groups: Option<At<Vec<At<Text<Name>>>>>,
+    /// Which device an arrival goes to. Default uniform.
+    pub select: Option<At<Select>>,
+    /// Wait after every device has been subscribed once. Default 0s.
+    pub start_after: Option<At<Text<Duration>>>,
+    /// When executions start.
+    pub load: At<Load>,
+}
+
+/// A command and the time-out of its executions.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Command {
+    /// The command id.
+    pub name: At<Text<CommandName>>,
+    /// What devices get. Default {} with format json.
+    pub payload: Option<At<String>>,
+    /// What the payload is: json (application/json) or text (text/plain). Default json.
+    pub format: Option<At<Format>>,
+    /// When the cloud gives up an execution: whole seconds, 1s to 12h. Default 10s.
+    pub timeout: Option<At<Text<Duration>>>,
+}
+
+/// What a payload is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Format {
+    /// application/json
+    Json,
+    /// text/plain
+    Text,
+}
+
+/// Which device an arrival goes to.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Select {
+    /// Each device is equally likely.
+    Uniform,
+    /// Devices in order.
+    RoundRobin,
+}
+
+/// When executions start.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Load {
+    /// Open loop: the arrivals come whatever the target does.
+    ArrivalRate(ArrivalRate),
+}
+
+/// Open loop: the arrivals come whatever the target does.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ArrivalRate {
+    /// How arrivals are spread: poisson as independent users come, even at equal gaps. Default
+    /// poisson.
+    pub spacing: Option<At<Spacing>>,
+    /// One after the other.
+    pub stages: At<Vec<At<Stage>>>,
+}
+
+/// How arrivals are spread.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Spacing {
+    /// As independent users come.
+    Poisson,
+    /// At equal gaps.
+    Even,
+}
+
+/// A stretch of the load.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Stage {
+    /// For events and reports.
+    pub name: Option<At<Text<Line>>>,
+    /// Rate at its begin. Default where the last stage ended; the first needs one.
+    pub rate: Option<At<Text<Rate>>>,
+    /// Rate at its end, reached in a straight line. Default the rate at its begin.
+    pub ramp_to: Option<At<Text<Rate>>>,
+    /// How long it lasts.
+    pub duration: At<Text<Duration>>,
+    /// Outside thresholds, latency and validity. Default false.
+    pub warm_up: Option<At<bool>>,
+}
+
+/// Something that must hold.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Threshold {
+    /// The condition, e.g. p99(latency{group=sensors}) < 1s or rate(succeeded) >= 99%.
+    pub expect: At<String>,
+    /// Stop the run when it fails. Default false.
+    pub abort: Option<At<bool>>,
+    /// Not judged before this much of the load. Default 0s.
+    pub after: Option<At<Text<Duration>>>,
+    /// Only report, never fail. Default false.
+    pub info: Option<At<bool>>,
+}
+
+/// A map whose keys are names that the user chose, in the order of the file.
+#[derive(Debug)]
+pub struct Named<K, T>(pub Vec<(At<Text<K>>, At<T>)>);
+
+impl<'de, K: Written, T: Deserialize<'de>> Deserialize<'de> for Named<K, T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct NamedVisitor<K, T>(PhantomData<(K, T)>);
+
+        impl<'de, K: Written, T: Deserialize<'de>> Visitor<'de> for NamedVisitor<K, T> {
+            type Value = Named<K, T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a map by name")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Named<K, T>, A::Error> {
+                let mut entries = Vec::new();
+                while let Some(entry) = map.next_entry()? {
+                    entries.push(entry);
+                }
+                Ok(Named(entries))
+            }
+        }
+
+        deserializer.deserialize_map(NamedVisitor(PhantomData))
+    }
+}
+
+impl<'de> Deserialize<'de> for Outcome {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct OutcomeVisitor;
+
+        impl<'de> Visitor<'de> for OutcomeVisitor {
+            type Value = Outcome;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(Share::EXPECTED)
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Outcome, E> {
+                Share::read(text).map(Outcome::Share).map_err(E::custom)
+            }
+
+            fn visit_newtype_struct<D: Deserializer<'de>>(self, map: D) -> Result<Outcome, D::Error> {
+                OutcomeDetails::deserialize(map).map(Outcome::Details)
+            }
+        }
+
+        deserializer.deserialize_newtype_struct(hook::SCALAR_OR_MAP, OutcomeVisitor)
+    }
+}
+
+impl<'de> Deserialize<'de> for Delay {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct DelayVisitor;
+
+        impl<'de> Visitor<'de> for DelayVisitor {
+            type Value = Delay;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(Delay::EXPECTED)
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Delay, E> {
+                Delay::read(text).map_err(E::custom)
+            }
+
+            fn visit_newtype_struct<D: Deserializer<'de>>(self, map: D) -> Result<Delay, D::Error> {
+                Distribution::deserialize(map).map(Delay::Named)
+            }
+        }
+
+        deserializer.deserialize_newtype_struct(hook::SCALAR_OR_MAP, DelayVisitor)
+    }
+}
+
+impl Delay {
+    pub(super) const EXPECTED: &'static str =
+        "a delay, e.g. 250ms, 100ms..400ms, { lognormal: { p50: 120ms, p99: 2s } }";
+
+    fn read(text: &str) -> Result<Self, String> {
+        let duration = |text: &str| parse_duration(text.trim()).map_err(|error| error.to_string());
+        match text.split_once("..") {
+            Some((min, max)) => Ok(Delay::Range(duration(min)?, duration(max)?)),
+            None => Ok(Delay::Constant(duration(text)?)),
+        }
+    }
+}

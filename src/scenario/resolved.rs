@@ -1,0 +1,166 @@
+//! The resolved scenario: every default filled in, spelled as a file would spell it.
+//!
+//! Goes into the result, and is itself a scenario that gives the same run.
+
+use std::fmt::Write as _;
+
+use serde_json::{Map, Value, json};
+use sha2::{Digest as _, Sha256};
+
+use super::{
+    ArrivalRate, Command, Connect, Group, Load, PlannedOutcome, Scenario, Select, Spacing, Stage, Target,
+    Threshold, Workload, check, spelling,
+};
+
+impl Scenario {
+    /// Every default filled in, spelled as a file would spell it: itself a valid scenario.
+    pub fn resolved(&self) -> Value {
+        let mut all = Map::new();
+        all.insert("version".to_owned(), json!(check::VERSION));
+        all.insert("name".to_owned(), json!(self.name));
+        all.insert("description".to_owned(), json!(self.description));
+        all.insert("labels".to_owned(), json!(self.labels));
+        if let Some(seed) = self.seed {
+            all.insert("seed".to_owned(), json!(seed));
+        }
+        if let Some(limit) = self.max_lag {
+            all.insert("validity".to_owned(), json!({ "max_lag": spelling::duration(limit) }));
+        }
+        all.insert("target".to_owned(), target(&self.target));
+        let groups = self.groups.iter().map(|group| (group.name.clone(), self::group(group)));
+        all.insert("groups".to_owned(), groups.collect());
+        let workloads =
+            self.workloads.iter().map(|workload| (workload.name.clone(), self.workload(workload)));
+        all.insert("workloads".to_owned(), workloads.collect());
+        all.insert("thresholds".to_owned(), self.thresholds.iter().map(threshold).collect());
+        literal(Value::Object(all))
+    }
+
+    /// SHA-256, in hexadecimal, of the resolved scenario without its seed: two runs with the same
+    /// hash differ in nothing but chance. The order of groups and workloads counts.
+    pub fn hash(&self) -> String {
+        let mut resolved = self.resolved();
+        if let Some(all) = resolved.as_object_mut() {
+            all.shift_remove("seed");
+        }
+        let digest = Sha256::digest(resolved.to_string());
+        digest.iter().fold(String::new(), |mut hex, byte| {
+            write!(hex, "{byte:02x}").expect("writing to a String cannot fail");
+            hex
+        })
+    }
+
+    fn workload(&self, workload: &Workload) -> Value {
+        let names = workload.groups.iter().map(|index| self.groups[*index].name.as_str());
+        let select = match workload.select {
+            Select::Uniform => "uniform",
+            Select::RoundRobin => "round_robin",
+        };
+        let Load::ArrivalRate(arrivals) = &workload.load;
+        json!({
+            "command": command(&workload.command),
+            "groups": names.collect::<Vec<_>>(),
+            "select": select,
+            "start_after": spelling::duration(workload.start_after),
+            "load": { "arrival_rate": arrival_rate(arrivals) },
+        })
+    }
+}
+
+/// Keeps texts that hold a literal `${` from being taken for variables when they are read again.
+fn literal(value: Value) -> Value {
+    match value {
+        Value::String(text) => Value::String(text.replace("${", "$${")),
+        Value::Array(items) => items.into_iter().map(literal).collect(),
+        Value::Object(map) => map.into_iter().map(|(key, value)| (key, literal(value))).collect(),
+        other => other,
+    }
+}
+
+fn target(target: &Target) -> Value {
+    let Target::Embedded(embedded) = target;
+    json!({ "embedded": {
+        "mqtt": embedded.mqtt,
+        "http": embedded.http,
+        "region": embedded.region,
+        "account": embedded.account,
+    } })
+}
+
+fn group(group: &Group) -> Value {
+    let behavior = &group.behavior;
+    let mut behaves = Map::new();
+    if let Some(delay) = &behavior.accept_delay {
+        behaves.insert("accept_delay".to_owned(), spelling::delay(delay));
+    }
+    behaves.insert("delay".to_owned(), spelling::delay(&behavior.delay));
+    let outcomes =
+        behavior.outcomes.iter().map(|outcome| (outcome.kind.name().to_owned(), self::outcome(outcome)));
+    behaves.insert("outcomes".to_owned(), outcomes.collect());
+    json!({
+        "count": group.count,
+        "client_id": group.client_id.written(),
+        "connect": connect(&group.connect),
+        "behavior": behaves,
+    })
+}
+
+fn connect(connect: &Connect) -> Value {
+    let rate = connect.rate.map_or_else(|| "max".to_owned(), spelling::rate);
+    json!({ "rate": rate, "keep_alive": spelling::duration(connect.keep_alive) })
+}
+
+fn outcome(outcome: &PlannedOutcome) -> Value {
+    let mut all = Map::new();
+    all.insert("share".to_owned(), json!(spelling::share(outcome.share)));
+    if let Some(code) = &outcome.reason_code {
+        all.insert("reason_code".to_owned(), json!(code));
+    }
+    if let Some(reason) = &outcome.reason {
+        all.insert("reason".to_owned(), json!(reason));
+    }
+    if let Some(delay) = &outcome.delay {
+        all.insert("delay".to_owned(), spelling::delay(delay));
+    }
+    Value::Object(all)
+}
+
+fn command(command: &Command) -> Value {
+    let format = if command.content_type == "application/json" { "json" } else { "text" };
+    json!({
+        "name": command.name,
+        // It was text in the file, so this loses nothing.
+        "payload": String::from_utf8_lossy(&command.payload),
+        "format": format,
+        "timeout": spelling::duration(command.timeout),
+    })
+}
+
+fn arrival_rate(arrivals: &ArrivalRate) -> Value {
+    let spacing = match arrivals.spacing {
+        Spacing::Poisson => "poisson",
+        Spacing::Even => "even",
+    };
+    json!({ "spacing": spacing, "stages": arrivals.stages.iter().map(stage).collect::<Vec<_>>() })
+}
+
+fn stage(stage: &Stage) -> Value {
+    let mut all = Map::new();
+    if let Some(name) = &stage.name {
+        all.insert("name".to_owned(), json!(name));
+    }
+    all.insert("rate".to_owned(), json!(spelling::rate(stage.from)));
+    all.insert("ramp_to".to_owned(), json!(spelling::rate(stage.to)));
+    all.insert("duration".to_owned(), json!(spelling::duration(stage.duration)));
+    all.insert("warm_up".to_owned(), json!(stage.warm_up));
+    Value::Object(all)
+}
+
+fn threshold(threshold: &Threshold) -> Value {
+    json!({
+        "expect": threshold.text,
+        "abort": threshold.abort,
+        "after": spelling::duration(threshold.after),
+        "info": threshold.info,
+    })
+}

@@ -1,0 +1,117 @@
+//! What a scenario may say and probably should not.
+
+use super::{Aggregate, Behavior, Load, Metric, OutcomeKind, Scenario, Threshold};
+use crate::dist::Delay;
+use crate::stats::{Class, Span};
+use crate::units::{Rate, human_count, human_micros};
+
+/// One sentence for each doubt; nothing here is an error.
+pub fn warnings(scenario: &Scenario) -> Vec<String> {
+    let mut warnings = Vec::new();
+    warnings.extend(scenario.thresholds.iter().filter_map(|threshold| lonely_latency(threshold, scenario)));
+    warnings.extend((0..scenario.groups.len()).filter_map(|index| overloaded(index, scenario)));
+    warnings.extend(nothing_measured(scenario));
+    warnings
+}
+
+/// A latency covers what succeeded. Without a threshold on how much that is, a target that fails
+/// fast passes.
+fn lonely_latency(threshold: &Threshold, scenario: &Scenario) -> Option<String> {
+    let is_latency = matches!(threshold.metric, Metric::Span(Span::Latency | Span::Overhead));
+    let covers = |other: &Threshold| {
+        other.metric == Metric::Class(Class::Succeeded)
+            && other.aggregate == Aggregate::Rate
+            && (other.group, other.workload) == (threshold.group, threshold.workload)
+            && !other.info
+    };
+    if !is_latency || threshold.info || scenario.thresholds.iter().any(covers) {
+        return None;
+    }
+    let labels = labels(threshold, scenario);
+    Some(format!(
+        "`{}` looks only at what succeeded; add e.g. rate(succeeded{labels}) >= 99%, or failures go unseen",
+        threshold.text
+    ))
+}
+
+fn labels(threshold: &Threshold, scenario: &Scenario) -> String {
+    let group = threshold.group.map(|index| format!("group={}", scenario.groups[index].name));
+    let workload = threshold.workload.map(|index| format!("workload={}", scenario.workloads[index].name));
+    let labels: Vec<String> = group.into_iter().chain(workload).collect();
+    if labels.is_empty() { String::new() } else { format!("{{{}}}", labels.join(",")) }
+}
+
+/// Little's law: arrivals per second × mean seconds in service = devices busy at once. A device
+/// treats one execution at a time, so more than all of them means a queue that only grows.
+fn overloaded(index: usize, scenario: &Scenario) -> Option<String> {
+    let group = &scenario.groups[index];
+    let rate: f64 = scenario.workloads.iter().map(|workload| peak_share(workload, index, scenario)).sum();
+    let mean_us = mean_service_us(&group.behavior);
+    let busy = rate * mean_us / 1e6;
+    if busy <= f64::from(group.count) {
+        return None;
+    }
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "positive, saturating")]
+    let (busy, mean_us) = (busy.ceil() as u64, mean_us.round() as u64);
+    Some(format!(
+        "{} × {} on average keeps {} devices of group `{}` busy at once, and it has {}; each treats one execution \
+         at a time, so a queue grows",
+        Rate::from_per_second(rate),
+        human_micros(mean_us),
+        human_count(busy),
+        group.name,
+        human_count(u64::from(group.count)),
+    ))
+}
+
+/// Executions per second that a workload sends to a group at its peak.
+fn peak_share(workload: &super::Workload, group: usize, scenario: &Scenario) -> f64 {
+    if !workload.groups.contains(&group) {
+        return 0.0;
+    }
+    let devices = |index: usize| f64::from(scenario.groups[index].count);
+    let all: f64 = workload.groups.iter().map(|index| devices(*index)).sum();
+    let Load::ArrivalRate(arrivals) = &workload.load;
+    let rates = arrivals.stages.iter().map(|stage| stage.from.per_second().max(stage.to.per_second()));
+    rates.fold(0.0, f64::max) * devices(group) / all
+}
+
+/// Mean time for which an execution occupies its device.
+fn mean_service_us(behavior: &Behavior) -> f64 {
+    let accept = behavior.accept_delay.as_ref().map_or(0.0, mean_us);
+    let special: f64 = behavior
+        .outcomes
+        .iter()
+        .map(|outcome| {
+            let delay = mean_us(outcome.delay.as_ref().unwrap_or(&behavior.delay));
+            outcome.share.fraction()
+                * match outcome.kind {
+                    OutcomeKind::Succeeded | OutcomeKind::Failed => accept + delay,
+                    // No IN_PROGRESS before it.
+                    OutcomeKind::Rejected => delay,
+                    // Frees the device at once.
+                    OutcomeKind::NoAnswer => 0.0,
+                }
+        })
+        .sum();
+    let shares: f64 = behavior.outcomes.iter().map(|outcome| outcome.share.fraction()).sum();
+    special + (1.0 - shares).max(0.0) * (accept + mean_us(&behavior.delay))
+}
+
+#[expect(clippy::cast_precision_loss, reason = "delays are far below 2^53 µs")]
+fn mean_us(delay: &Delay) -> f64 {
+    match *delay {
+        Delay::Constant { us } => us as f64,
+        Delay::Uniform { min_us, max_us } => f64::midpoint(min_us as f64, max_us as f64),
+        Delay::LogNormal { mu, sigma } => (mu + sigma * sigma / 2.0).exp(),
+    }
+}
+
+fn nothing_measured(scenario: &Scenario) -> Option<String> {
+    let all_warm_up = scenario.workloads.iter().all(|workload| {
+        let Load::ArrivalRate(arrivals) = &workload.load;
+        arrivals.stages.iter().all(|stage| stage.warm_up)
+    });
+    all_warm_up
+        .then(|| "every stage is warm_up: nothing is measured, and thresholds see no samples".to_owned())
+}

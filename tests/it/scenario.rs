@@ -1,0 +1,355 @@
+//! Scenario files: the good ones pass and come back as they were, the bad ones say what is wrong
+//! and where.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use fleetsim::scenario::{LoadError, Problems, Scenario, Variables, load, parse, schema, warnings};
+use proptest::prelude::*;
+use serde_json::Value;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn yaml_files(folder: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(root().join(folder)).unwrap();
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "yaml"));
+    files.sort();
+    files
+}
+
+fn parse_file(path: &Path) -> Result<Scenario, Problems> {
+    let name = path.file_name().unwrap().to_str().unwrap();
+    parse(name, &fs::read_to_string(path).unwrap(), &Variables::default())
+}
+
+/// What each bad file says, all in one snapshot: a change of a message is seen in every place.
+#[test]
+fn bad_files_say_what_is_wrong_and_where() {
+    let mut said = String::new();
+    for path in yaml_files("tests/bad") {
+        let problems = parse_file(&path).expect_err(&format!("{} has no mistake", path.display()));
+        for pair in problems.problems.windows(2) {
+            assert!((pair[0].line, pair[0].column) <= (pair[1].line, pair[1].column), "{}", path.display());
+        }
+        writeln!(said, "{}", problems.render(false)).unwrap();
+    }
+    insta::assert_snapshot!("bad", said);
+}
+
+#[test]
+fn scenarios_of_this_release_pass_and_the_others_are_refused_by_name() {
+    for path in yaml_files("scenarios") {
+        match parse_file(&path) {
+            Ok(scenario) => assert_eq!(Some(scenario.name.as_str()), path.file_stem().unwrap().to_str()),
+            Err(problems) => {
+                for problem in &problems.problems {
+                    assert!(problem.message.ends_with("is not supported yet"), "{}", problems.render(false));
+                }
+            }
+        }
+    }
+    for name in ["quickstart", "fleet-5000"] {
+        let path = root().join(format!("scenarios/{name}.yaml"));
+        let scenario = parse_file(&path).unwrap_or_else(|problems| panic!("{problems}"));
+        assert_eq!(warnings(&scenario), Vec::<String>::new(), "{name}");
+    }
+}
+
+/// One of everything that this release supports.
+const FULL: &str = r#"
+version: 1
+name: full
+description: "one of everything, ${WHERE:-here}"
+labels: { team: ota, release: "4.2.0" }
+seed: 18446744073709551615
+validity: { max_lag: 500ms }
+target: { embedded: { mqtt: 127.0.0.1:1883, http: "[::1]:8080", region: eu-west-1, account: "000000000001" } }
+groups:
+  zebra:
+    count: 10
+    client_id: "{group}:{seed}_{index:03}x{index}"
+    connect: { rate: 50/min, keep_alive: 65535s }
+    behavior: &slow
+      accept_delay: { constant: 20ms }
+      delay: { lognormal: { p50: 120ms, p99: 2s } }
+      outcomes:
+        rejected: { share: 33.3%, reason_code: BATTERY_LOW, reason: "not now: 5 %", delay: 100ms..300ms }
+        failed: 0.1%
+        no_answer: 0%
+  ant:
+    behavior:
+      <<: *slow
+      delay: 1m 30s
+      outcomes: { succeeded: { share: 50%, delay: { uniform: { min: 0s, max: 1us } } }, failed: 50% }
+  mid: { count: 7, connect: { rate: max }, behavior: { delay: 0s, outcomes: { succeeded: 97.5%, failed: 2.5% } } }
+workloads:
+  b:
+    command: { name: get-state, payload: 'plain $${text} $$$${ {x}', format: text, timeout: 12h }
+    groups: [mid, zebra]
+    select: round_robin
+    start_after: 1m
+    load:
+      arrival_rate:
+        spacing: even
+        stages:
+          - { name: warm-up, rate: 0/s, ramp_to: 0.1/min, duration: 1h, warm_up: true }
+          - { duration: 1d }
+          - { rate: 3/h, duration: 1d }
+  a:
+    command: { name: reboot }
+    load: { arrival_rate: { stages: [{ rate: 40/s, duration: 12s }] } }
+thresholds:
+  - expect: "p99.9(latency{group=ant,workload=a}) < 1m 30s"
+  - { expect: "count(refused{error=ThrottlingException}) <= 5", abort: true, after: 10s, info: true }
+  - expect: max(connect) < 5s
+"#;
+
+fn full() -> Scenario {
+    parse("full.yaml", FULL, &Variables::default()).unwrap_or_else(|problems| panic!("{problems}"))
+}
+
+fn assert_comes_back(scenario: &Scenario) {
+    let resolved = scenario.resolved();
+    let json = serde_json::to_string_pretty(&resolved).unwrap();
+    let yaml = serde_yaml::to_string(&resolved).unwrap();
+    for text in [json, yaml] {
+        let again = parse("resolved", &text, &Variables::default())
+            .unwrap_or_else(|problems| panic!("{problems}\n{text}"));
+        assert_eq!(&again, scenario, "{text}");
+        assert_eq!(again.resolved(), resolved);
+        assert_eq!(again.hash(), scenario.hash());
+    }
+}
+
+#[test]
+fn a_resolved_scenario_is_the_same_scenario() {
+    assert_comes_back(&full());
+    for name in ["quickstart", "fleet-5000"] {
+        assert_comes_back(&parse_file(&root().join(format!("scenarios/{name}.yaml"))).unwrap());
+    }
+}
+
+#[test]
+fn a_resolved_scenario_shows_every_default() {
+    let scenario = parse_file(&root().join("scenarios/quickstart.yaml")).unwrap();
+    insta::assert_snapshot!(
+        "resolved-quickstart",
+        serde_json::to_string_pretty(&scenario.resolved()).unwrap()
+    );
+    insta::assert_snapshot!("resolved-full", serde_json::to_string_pretty(&full().resolved()).unwrap());
+}
+
+#[test]
+fn the_hash_ignores_the_seed_and_nothing_else_that_runs() {
+    let scenario = full();
+    let other_seed = Scenario { seed: Some(1), ..scenario.clone() };
+    assert_eq!(other_seed.hash(), scenario.hash());
+    let mut other_count = scenario.clone();
+    other_count.groups[0].count += 1;
+    assert_ne!(other_count.hash(), scenario.hash());
+    assert_eq!(scenario.hash().len(), 64);
+}
+
+#[test]
+fn groups_and_workloads_keep_the_order_of_the_file() {
+    let shape = full().shape();
+    assert_eq!(shape.groups, ["zebra", "ant", "mid"]);
+    assert_eq!(shape.workloads, ["b", "a"]);
+    assert_eq!(full().workloads[0].groups, [0, 2]);
+}
+
+#[test]
+fn variables_are_only_those_that_were_passed() {
+    let text = FULL.replace("count: 7", "count: \"${COUNT}\"");
+    let given: Variables = [("COUNT".to_owned(), "12".to_owned())].into_iter().collect();
+    assert_eq!(parse("f", &text, &given).unwrap().groups[2].count, 12);
+    let problems = parse("f", &text, &Variables::default()).unwrap_err();
+    assert_eq!(problems.problems.len(), 1);
+    assert_eq!(problems.problems[0].message, "the variable `COUNT` is not set");
+}
+
+#[test]
+fn a_missing_file_is_not_a_mistake_in_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let missing = folder.path().join("no-such.yaml");
+    let error = load(&missing, &Variables::default()).unwrap_err();
+    assert!(matches!(error, LoadError::Missing { .. }), "{error}");
+    assert_eq!(error.to_string(), format!("scenario file {} does not exist", missing.display()));
+
+    let error = load(folder.path(), &Variables::default()).unwrap_err();
+    assert!(matches!(error, LoadError::Unreadable { .. }), "{error}");
+
+    let binary = folder.path().join("binary.yaml");
+    fs::write(&binary, b"version: 1\nname: \xff\n").unwrap();
+    let LoadError::Problems(problems) = load(&binary, &Variables::default()).unwrap_err() else { panic!() };
+    assert_eq!((problems.problems[0].line, problems.problems[0].column), (2, 7));
+
+    let huge = folder.path().join("huge.yaml");
+    fs::write(&huge, vec![b'#'; 2 * 1024 * 1024]).unwrap();
+    let error = load(&huge, &Variables::default()).unwrap_err();
+    assert!(matches!(error, LoadError::Unreadable { .. }), "{error}");
+}
+
+#[test]
+fn doubts_are_warnings() {
+    let text = FULL.replace("rate: 40/s, duration: 12s", "rate: 400/s, duration: 12s, warm_up: true");
+    let text = text.replace(
+        "warm_up: true }\n          - { duration: 1d }\n          - { rate: 3/h, duration: 1d }",
+        "warm_up: true }",
+    );
+    let scenario = parse("f", &text, &Variables::default()).unwrap_or_else(|problems| panic!("{problems}"));
+    insta::assert_snapshot!("warnings", warnings(&scenario).join("\n"));
+}
+
+/// Every way to make `value` wrong by leaving one thing out or putting another in its place.
+fn mutations(value: &Value) -> Vec<Value> {
+    let replaced = [
+        Value::Null,
+        Value::Bool(true),
+        Value::from(7),
+        Value::from("x"),
+        serde_json::json!({}),
+        serde_json::json!([]),
+    ];
+    let mut all: Vec<Value> = replaced.into_iter().filter(|other| other != value).collect();
+    match value {
+        Value::Object(map) => {
+            for (key, inner) in map {
+                let mut without = map.clone();
+                without.shift_remove(key);
+                all.push(Value::Object(without));
+                let mut renamed = map.clone();
+                renamed.insert(format!("{key}_"), inner.clone());
+                all.push(Value::Object(renamed));
+                all.extend(mutations(inner).into_iter().map(|mutated| {
+                    let mut changed = map.clone();
+                    changed.insert(key.clone(), mutated);
+                    Value::Object(changed)
+                }));
+            }
+        }
+        Value::Array(items) => {
+            for (index, inner) in items.iter().enumerate() {
+                all.extend(mutations(inner).into_iter().map(|mutated| {
+                    let mut changed = items.clone();
+                    changed[index] = mutated;
+                    Value::Array(changed)
+                }));
+            }
+        }
+        _ => {}
+    }
+    all
+}
+
+/// The schema that editors read and our own check come from the same types but by different ways:
+/// what the schema refuses the check must refuse, and what the check refuses for its form (not its
+/// meaning) the schema must refuse.
+#[test]
+fn schema_and_check_refuse_the_same_documents() {
+    /// Mistakes that no schema knows: what the words mean together, and what a text holds.
+    const MEANING: &[&str] = &[
+        "add up to",
+        "unknown group",
+        "this threshold cannot be read",
+        "unknown metric",
+        "devices; 1 to",
+        "start nothing",
+        "has no `",
+        "needs a `reason_code`",
+        "is needed",
+        "one client id",
+        "too alike",
+        "both have a device",
+        "payload",
+        "at least one",
+        "no group is named",
+        "a stage must last",
+        "must be shorter",
+        "longer than the largest",
+        "unknown workload",
+        "needs a `rate`",
+        "client id",
+        "the label",
+    ];
+    let validator = jsonschema::draft7::new(&schema()).unwrap();
+    let full = full().resolved();
+    assert!(
+        validator.is_valid(&full),
+        "{:?}",
+        validator.iter_errors(&full).map(|e| e.to_string()).collect::<Vec<_>>()
+    );
+    let all = mutations(&full);
+    assert!(all.len() > 500, "{}", all.len());
+    for document in all {
+        let by_schema: Vec<String> = validator
+            .iter_errors(&document)
+            .map(|error| format!("{} at {}", error, error.instance_path()))
+            .collect();
+        match parse("f", &serde_json::to_string_pretty(&document).unwrap(), &Variables::default()) {
+            Ok(_) => assert!(by_schema.is_empty(), "only the schema refuses: {by_schema:?}\n{document}"),
+            Err(problems) => {
+                let by_form = |message: &str| !MEANING.iter().any(|meaning| message.contains(meaning));
+                let form = problems.problems.iter().find(|problem| by_form(&problem.message));
+                assert!(
+                    form.is_none() || !by_schema.is_empty(),
+                    "the schema lets pass: {problems}\n{document}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn the_schema_describes_every_key() {
+    fn check(schema: &Value, path: &str, undescribed: &mut Vec<String>) {
+        for (key, property) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
+            if property.get("description").is_none() {
+                undescribed.push(format!("{path}.{key}"));
+            }
+        }
+        for (name, definition) in schema.get("definitions").and_then(Value::as_object).into_iter().flatten() {
+            check(definition, name, undescribed);
+        }
+    }
+    let mut undescribed = Vec::new();
+    check(&schema(), "", &mut undescribed);
+    assert_eq!(undescribed, Vec::<String>::new());
+}
+
+/// Texts near a scenario: a good one with a stretch cut out, doubled, or replaced.
+fn nearly_scenarios() -> impl Strategy<Value = String> {
+    let junk = prop_oneof![
+        "[a-z{}\\[\\]:,&*!|>%@`\"' \t\n#-]{0,12}",
+        "\\PC{0,8}",
+        Just("${X}".to_owned()),
+        Just("<<: *slow".to_owned())
+    ];
+    (0..FULL.len(), 0usize..60, junk).prop_map(|(at, length, junk)| {
+        let mut text: Vec<char> = FULL.chars().collect();
+        let at = at.min(text.len());
+        let end = (at + length).min(text.len());
+        text.splice(at..end, junk.chars());
+        text.into_iter().collect()
+    })
+}
+
+proptest! {
+    #[test]
+    fn no_text_panics_and_every_refusal_can_be_drawn(text in prop_oneof![nearly_scenarios(), "\\PC{0,200}"]) {
+        match parse("f", &text, &Variables::default()) {
+            Ok(scenario) => assert_comes_back(&scenario),
+            Err(problems) => {
+                prop_assert!(!problems.problems.is_empty());
+                for problem in &problems.problems {
+                    prop_assert!(problem.line >= 1 && problem.column >= 1 && !problem.message.is_empty());
+                }
+                problems.render(true);
+            }
+        }
+    }
+}
