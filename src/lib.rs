@@ -9,6 +9,8 @@ pub mod clock;
 pub mod exit;
 pub mod dist;
 pub mod control;
+pub mod protocol;
+pub mod mqtt;
 pub mod stats;
 pub mod scenario;
 pub mod verdict;

@@ -1,0 +1,35 @@
+//! MQTT 3.1.1 as bytes and packets: a strict codec that borrows, topic filters, and buffered I/O that
+//! holds nothing while a connection is idle.
+//!
+//! Written from the OASIS standard "MQTT Version 3.1.1" (29 October 2014); `[MQTT-x.y.z-n]` names its
+//! normative statements. Packets point into the bytes they came from: a message costs no allocation
+//! until somebody keeps it. QoS 2 is not offered, as AWS IoT Core does not offer it.
+//!
+//! The codec is our own rather than a layer over rumqttc's: that one lets through what the standard
+//! refuses (wrong flags, identifier 0, reserved bits, wildcards in topic names) and misreads other protocol
+//! levels, so strictness left only its arithmetic of lengths, and its owned packets cost a `String` and a
+//! reference count per message. It is the second opinion in the tests instead (`agreement`), and
+//! `benches/codec.rs` compares their cost.
+//!
+//! Not here: sessions, acknowledgements and time (the ends of a connection own those), and anything
+//! about AWS IoT Commands.
+
+mod decode;
+pub mod encode;
+mod filter;
+mod packet;
+mod reader;
+mod violation;
+mod wire;
+
+#[cfg(test)]
+mod agreement;
+
+pub use decode::{Sender, decode};
+pub use filter::{TopicError, filter_is_valid, levels_match, matches, topic_is_valid};
+pub use packet::{
+    Connect, ConnectCode, FilterRequests, Filters, Packet, PacketId, Publish, QoS, Subscribe, Unsubscribe,
+    Will,
+};
+pub use violation::{PacketKind, Violation};
+pub use wire::{Inbound, InboundEnd, Outbound};

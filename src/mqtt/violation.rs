@@ -1,0 +1,207 @@
+//! What a peer can do wrong on the wire, each with the sentence of the standard that forbids it.
+//!
+//! The answer to every one of them is to close the connection ([MQTT-4.8.0-1]); only an unsupported
+//! protocol level earns a last word ([MQTT-3.1.2-2]).
+
+use super::filter::TopicError;
+
+/// The control packet types (table 2.1), numbered as on the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+#[expect(missing_docs, reason = "named as in the standard's table")]
+pub enum PacketKind {
+    Connect = 1,
+    ConnAck = 2,
+    Publish = 3,
+    PubAck = 4,
+    PubRec = 5,
+    PubRel = 6,
+    PubComp = 7,
+    Subscribe = 8,
+    SubAck = 9,
+    Unsubscribe = 10,
+    UnsubAck = 11,
+    PingReq = 12,
+    PingResp = 13,
+    Disconnect = 14,
+}
+
+impl PacketKind {
+    /// The type with this number; 0 and 15 are reserved.
+    pub const fn from_number(number: u8) -> Option<Self> {
+        Some(match number {
+            1 => Self::Connect,
+            2 => Self::ConnAck,
+            3 => Self::Publish,
+            4 => Self::PubAck,
+            5 => Self::PubRec,
+            6 => Self::PubRel,
+            7 => Self::PubComp,
+            8 => Self::Subscribe,
+            9 => Self::SubAck,
+            10 => Self::Unsubscribe,
+            11 => Self::UnsubAck,
+            12 => Self::PingReq,
+            13 => Self::PingResp,
+            14 => Self::Disconnect,
+            _ => return None,
+        })
+    }
+}
+
+impl std::fmt::Display for PacketKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Connect => "CONNECT",
+            Self::ConnAck => "CONNACK",
+            Self::Publish => "PUBLISH",
+            Self::PubAck => "PUBACK",
+            Self::PubRec => "PUBREC",
+            Self::PubRel => "PUBREL",
+            Self::PubComp => "PUBCOMP",
+            Self::Subscribe => "SUBSCRIBE",
+            Self::SubAck => "SUBACK",
+            Self::Unsubscribe => "UNSUBSCRIBE",
+            Self::UnsubAck => "UNSUBACK",
+            Self::PingReq => "PINGREQ",
+            Self::PingResp => "PINGRESP",
+            Self::Disconnect => "DISCONNECT",
+        })
+    }
+}
+
+/// Why the bytes of a peer are not a packet it may send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Violation {
+    /// Type 0 or 15.
+    #[error("[MQTT 2.2.1] packet type {0} is reserved")]
+    ReservedKind(u8),
+    /// A server's packet from a client, or the other way round.
+    #[error("[MQTT 2.2.1] a {sender} may not send {packet}")]
+    WrongSender {
+        /// What came.
+        packet: PacketKind,
+        /// Who sent it.
+        sender: &'static str,
+    },
+    /// The low four bits of the first byte.
+    #[error("[MQTT-2.2.2-2] {packet} flags are {found:#06b}, must be {expected:#06b}")]
+    Flags {
+        /// What came.
+        packet: PacketKind,
+        /// Its flags.
+        found: u8,
+        /// The only flags it may have.
+        expected: u8,
+    },
+    /// QoS bits 10, a will with QoS 2, or a packet of the QoS 2 exchange.
+    #[error("{0} asks for QoS 2, which is not offered")]
+    QosTwo(PacketKind),
+    /// QoS bits 11.
+    #[error("[MQTT-3.3.1-4] PUBLISH has both QoS bits set")]
+    QosThree,
+    /// DUP on a message that is never redelivered.
+    #[error("[MQTT-3.3.1-2] PUBLISH with QoS 0 has the DUP flag set")]
+    DupAtMostOnce,
+    /// More than four length bytes.
+    #[error("[MQTT 2.2.3] remaining length goes on after its fourth byte")]
+    RemainingLength,
+    /// Larger than this end takes.
+    #[error("{packet} of {size} bytes, at most {max} are taken")]
+    TooLarge {
+        /// What came.
+        packet: PacketKind,
+        /// Its size, header included.
+        size: usize,
+        /// The bound of this end.
+        max: usize,
+    },
+    /// Something before the CONNECT; only the server can tell.
+    #[error("[MQTT-3.1.0-1] first packet is not a CONNECT")]
+    NotConnected,
+    /// A CONNECT on a connection that stands; only the server can tell.
+    #[error("[MQTT-3.1.0-2] second CONNECT on one connection")]
+    SecondConnect,
+    /// A packet of fixed length has another one.
+    #[error("[MQTT 2.2.3] {packet} has remaining length {found}, must be {expected}")]
+    Length {
+        /// What came.
+        packet: PacketKind,
+        /// Its remaining length.
+        found: usize,
+        /// The only one it may have.
+        expected: usize,
+    },
+    /// The body ends inside a field.
+    #[error("{packet} ends inside its {field}")]
+    Truncated {
+        /// What came.
+        packet: PacketKind,
+        /// What it ends in.
+        field: &'static str,
+    },
+    /// The body goes on behind its last field.
+    #[error("{packet} has {count} bytes after its last field")]
+    Trailing {
+        /// What came.
+        packet: PacketKind,
+        /// How many.
+        count: usize,
+    },
+    /// Not UTF-8, surrogates included.
+    #[error("[MQTT-1.5.3-1] {0} is not UTF-8")]
+    NotUtf8(&'static str),
+    /// U+0000 in a string.
+    #[error("[MQTT-1.5.3-2] {0} contains U+0000")]
+    Nul(&'static str),
+    /// Packet identifier 0.
+    #[error("[MQTT-2.3.1-1] {0} has packet identifier 0")]
+    ZeroPacketId(PacketKind),
+    /// Not "MQTT".
+    #[error("[MQTT-3.1.2-1] protocol name is not \"MQTT\"")]
+    ProtocolName,
+    /// A protocol level that is not spoken here; the server says so before it closes.
+    #[error("[MQTT-3.1.2-2] protocol level {0} is not supported, only 4 (MQTT 3.1.1)")]
+    UnsupportedLevel(u8),
+    /// Bit 0 of the connect flags.
+    #[error("[MQTT-3.1.2-3] CONNECT has its reserved flag set")]
+    ConnectReserved,
+    /// Will QoS without a will.
+    #[error("[MQTT-3.1.2-13] CONNECT has a will QoS but no will")]
+    WillQosWithoutWill,
+    /// Will QoS 3.
+    #[error("[MQTT-3.1.2-14] CONNECT has will QoS 3")]
+    WillQosThree,
+    /// Will retain without a will.
+    #[error("[MQTT-3.1.2-15] CONNECT has will retain but no will")]
+    WillRetainWithoutWill,
+    /// Password without user name.
+    #[error("[MQTT-3.1.2-22] CONNECT has a password but no user name")]
+    PasswordWithoutUsername,
+    /// A topic name that is not one.
+    #[error("{field}: {error}")]
+    Topic {
+        /// Where it stands.
+        field: &'static str,
+        /// What is wrong with it.
+        error: TopicError,
+    },
+    /// SUBSCRIBE or UNSUBSCRIBE without a filter.
+    #[error("[MQTT-3.8.3-3] [MQTT-3.10.3-2] {0} has no topic filter")]
+    NoFilter(PacketKind),
+    /// A requested QoS byte above 2.
+    #[error("[MQTT-3-8.3-4] SUBSCRIBE asks for QoS byte {0:#04x}, must be 0, 1 or 2")]
+    RequestedQos(u8),
+    /// Reserved bits of the CONNACK flags.
+    #[error("[MQTT 3.2.2.1] CONNACK flags are {0:#04x}, must be 0 or 1")]
+    ConnAckFlags(u8),
+    /// A reserved return code.
+    #[error("[MQTT 3.2.2.3] CONNACK return code {0} is reserved")]
+    ConnAckCode(u8),
+    /// A refused connection with a session.
+    #[error("[MQTT-3.2.2-4] CONNACK refuses and yet says that a session is present")]
+    SessionPresentRefused,
+    /// A reserved return code.
+    #[error("[MQTT-3.9.3-2] SUBACK return code {0:#04x} is reserved")]
+    SubAckCode(u8),
+}

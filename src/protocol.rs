@@ -1,0 +1,39 @@
+//! AWS IoT Commands as values: ids, ARNs, topics, statuses and their transitions, updates and
+//! their replies, and the HTTP shapes and errors of the operations.
+//!
+//! Pure: no socket, no clock, nothing shared. `fleet`, `driver` and `backend` meet in these types
+//! only. Not here yet: CBOR updates, dynamic commands (templates) and the operations other than
+//! CreateCommand, GetCommand, StartCommandExecution and GetCommandExecution.
+//!
+//! Where AWS's documentation is silent or contradicts itself, the choice stands beside the code.
+
+mod arn;
+mod cbor;
+mod command;
+mod error;
+mod execution;
+mod id;
+mod parameters;
+mod status;
+mod text;
+mod topic;
+mod update;
+mod wire;
+
+pub use arn::{CommandArn, InvalidArn, TargetArn, TargetKind, TargetName};
+pub use command::{
+    CommandPayload, CreateCommandRequest, CreateCommandResponse, DEFAULT_CONTENT_TYPE, GetCommandResponse,
+    NAMESPACE, NAMESPACE_FLEETWISE, Tag, check_command_id,
+};
+pub use error::{ApiError, ErrorKind, InvalidShape, Service, error_name};
+pub use execution::{
+    DEFAULT_TIMEOUT_SECONDS, GetCommandExecutionResponse, MAX_TIMEOUT_SECONDS, StartCommandExecutionRequest,
+    StartCommandExecutionResponse, StartNames,
+};
+pub use id::{CompactText, ExecutionId, InvalidId};
+pub use parameters::ParameterValue;
+pub use status::{State, Status};
+pub use topic::{DeviceTopic, Form, Format, device_filters, event_topic, write_event_topic};
+pub use update::{
+    Accepted, InvalidReply, Rejected, ResultValue, StatusReason, Update, UpdateError, UpdateErrorCode,
+};
