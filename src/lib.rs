@@ -15,3 +15,4 @@ pub mod stats;
 pub mod scenario;
 pub mod verdict;
 pub mod plan;
+pub mod ledger;

@@ -1,0 +1,528 @@
+//! Each planned execution is entered once and struck off once.
+//!
+//! A shard's ledger follows the executions of its own devices from both ends: the driver says what
+//! was picked up, written and answered, the devices what they held, reported and had confirmed. An
+//! entry is struck off when it has ended and the backend's own record was read back and compared;
+//! only then are its spans recorded and its class counted, so the two always agree.
+//!
+//! Not here: when to read a record back (the driver's settle lane asks [`Ledger::next_to_settle`])
+//! and how long a run drains.
+
+mod entry;
+mod settle;
+
+use std::collections::{HashMap, VecDeque};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+
+use crate::clock::{Deadlines, Instant};
+use crate::protocol::ExecutionId;
+use crate::stats::{Class, Finding, Part, Statistics};
+
+pub use entry::{Origin, PlannedEnd, Reply, Report};
+pub use settle::{ReadBack, Record};
+
+use entry::{DeviceSide, Entry};
+use settle::Settlement;
+
+/// Names an entry; stays valid until the entry is struck off and is never reused after.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EntryKey {
+    slot: u32,
+    generation: u32,
+}
+
+/// An anomaly with the device still as a number of the shard.
+#[derive(Debug, Clone)]
+pub struct LedgerAnomaly {
+    /// Who.
+    pub origin: Origin,
+    /// Which execution, once it had an id.
+    pub execution_id: Option<ExecutionId>,
+    /// What was found.
+    pub finding: Finding,
+    /// Whether something planned explains it.
+    pub explained: bool,
+    /// When it was planned to start.
+    pub planned_at: Instant,
+    /// What was last seen of it.
+    pub last_seen: &'static str,
+}
+
+/// What the settle lane is to read back next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ToSettle {
+    /// The entry.
+    pub key: EntryKey,
+    /// Its execution.
+    pub id: ExecutionId,
+    /// Its device.
+    pub device: u32,
+}
+
+/// How a delivery of a request relates to what the device holds already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Arrived {
+    /// For the first time.
+    First,
+    /// Again, marked DUP or in another session: legal.
+    Redelivered,
+    /// Again without DUP in the same session.
+    Duplicated,
+}
+
+/// Open and unsettled entries a shard follows at the most; what exceeds it is `unsent` and
+/// `unverified`. About 300 MB.
+const MAX_ENTRIES: usize = 1_000_000;
+/// The first anomalies are kept with their details; all are counted.
+const MAX_ANOMALIES: usize = 1_000;
+/// The start's answer and the device's hold race each other, but not for longer than this: a held
+/// execution nobody here started belongs to somebody else.
+const FOREIGN_AFTER_US: u64 = 15_000_000;
+
+/// The ledger of one shard, with the statistics it records into.
+#[derive(Debug)]
+pub struct Ledger {
+    slots: Vec<(u32, Option<Box<Entry>>)>,
+    free: Vec<u32>,
+    by_id: HashMap<ExecutionId, EntryKey>,
+    /// Held by a device before the start's answer named them; drained within [`FOREIGN_AFTER_US`].
+    unnamed: HashMap<ExecutionId, (u32, DeviceSide)>,
+    unnamed_order: VecDeque<(Instant, ExecutionId)>,
+    /// Starts without an answer, by device, oldest first.
+    unanswered: HashMap<u32, VecDeque<EntryKey>>,
+    ready: VecDeque<EntryKey>,
+    deadlines: Deadlines<EntryKey>,
+    last_deadline: Instant,
+    anomalies: Vec<LedgerAnomaly>,
+    foreign: u64,
+    capacity: usize,
+    /// Tells the settle lane that an entry is ready.
+    settle_changed: Rc<Notify>,
+    /// What this shard has counted and timed since the last hand-over.
+    pub statistics: Statistics,
+}
+
+impl Ledger {
+    /// An empty ledger that records into `statistics`.
+    ///
+    /// `settle_changed` is notified whenever [`Ledger::next_to_settle`] has something new.
+    pub fn new(statistics: Statistics, settle_changed: Rc<Notify>) -> Self {
+        Self::with_capacity(statistics, settle_changed, MAX_ENTRIES)
+    }
+
+    fn with_capacity(statistics: Statistics, settle_changed: Rc<Notify>, capacity: usize) -> Self {
+        Self {
+            slots: Vec::new(),
+            free: Vec::new(),
+            by_id: HashMap::new(),
+            unnamed: HashMap::new(),
+            unnamed_order: VecDeque::new(),
+            unanswered: HashMap::new(),
+            ready: VecDeque::new(),
+            deadlines: Deadlines::default(),
+            last_deadline: Instant::START,
+            anomalies: Vec::new(),
+            foreign: 0,
+            capacity,
+            settle_changed,
+            statistics,
+        }
+    }
+
+    /// Entries that are not struck off.
+    pub fn open(&self) -> usize {
+        self.slots.len() - self.free.len()
+    }
+
+    /// Open entries that have ended and only wait to be read back.
+    pub fn ended(&self) -> usize {
+        self.ready.len().min(self.open())
+    }
+
+    /// The latest instant at which anything entered so far can still end.
+    pub fn last_deadline(&self) -> Instant {
+        self.last_deadline
+    }
+
+    /// Executions that devices held and nobody here started.
+    pub fn foreign(&self) -> u64 {
+        self.foreign
+    }
+
+    /// Takes the anomalies found since the last call, at most the first thousand of the run.
+    pub fn take_anomalies(&mut self) -> Vec<LedgerAnomaly> {
+        std::mem::take(&mut self.anomalies)
+    }
+
+    // ---- the driver's side ------------------------------------------------------------------
+
+    /// Enters a planned execution whose instant has come and that was picked up `now`.
+    /// `None` when the ledger is full: it is then counted `unsent` and `unverified`.
+    pub fn enter(
+        &mut self,
+        origin: Origin,
+        planned_at: Instant,
+        now: Instant,
+        timeout_us: u64,
+    ) -> Option<EntryKey> {
+        let counts = self.counts(origin);
+        counts.due += 1;
+        if self.open() >= self.capacity {
+            let counts = self.counts(origin);
+            counts.decide(Class::Unsent);
+            counts.find(Finding::Unverified, false);
+            return None;
+        }
+        let entry = Box::new(Entry::new(origin, planned_at, now, timeout_us));
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.slots.push((0, None));
+            u32::try_from(self.slots.len() - 1).expect("the capacity is far below 2^32")
+        });
+        let place = &mut self.slots[slot as usize];
+        place.1 = Some(entry);
+        Some(EntryKey { slot, generation: place.0 })
+    }
+
+    /// Counts a planned execution whose instant passed and that was never picked up.
+    pub fn unsent(&mut self, origin: Origin) {
+        let counts = self.counts(origin);
+        counts.due += 1;
+        counts.decide(Class::Unsent);
+    }
+
+    /// The start was written to a connection.
+    pub fn written(&mut self, key: EntryKey, now: Instant) {
+        if let Some(entry) = self.entry_mut(key) {
+            entry.written = Some(now);
+            let deadline = now.plus_micros(entry.timeout_us);
+            self.last_deadline = self.last_deadline.max(deadline);
+        }
+    }
+
+    /// The API answered with an id.
+    pub fn started(&mut self, key: EntryKey, now: Instant, id: ExecutionId) {
+        let Some(entry) = self.unnamed_entry(key) else { return };
+        entry.answered = Some(now);
+        self.name(key, now, id);
+    }
+
+    /// The API refused the start, or no connection took it in time (`Unreachable`).
+    pub fn refused(&mut self, key: EntryKey, error: &Arc<str>) {
+        if self.unnamed_entry(key).is_none() {
+            return;
+        }
+        let Some(entry) = self.take(key) else { return };
+        entry.record(Class::Refused, &mut self.statistics);
+        self.counts(entry.origin).refuse(error);
+    }
+
+    /// No answer came within the start time-out. A device that holds an execution nobody named may
+    /// still show that it was started; otherwise it stays `unknown`. It is never sent again: that
+    /// could start a second one.
+    pub fn start_unanswered(&mut self, key: EntryKey, now: Instant) {
+        let Some(entry) = self.unnamed_entry(key) else { return };
+        let (device, written) = (entry.origin.device, entry.written.unwrap_or(entry.picked));
+        let deadline = written.plus_micros(entry.timeout_us).max(now).plus_micros(settle::OPEN_MARGIN_US);
+        let held = self
+            .unnamed
+            .iter()
+            .filter(|(_, (holder, side))| *holder == device && side.held.is_some_and(|held| held >= written))
+            .min_by(|a, b| (a.1.1.held, a.0).cmp(&(b.1.1.held, b.0)))
+            .map(|(id, _)| id.clone());
+        if let Some(id) = held {
+            self.name(key, now, id);
+        } else {
+            self.unanswered.entry(device).or_default().push_back(key);
+            self.arm(key, deadline);
+        }
+    }
+
+    // ---- the devices' side ------------------------------------------------------------------
+
+    /// A device holds the request of an execution.
+    pub fn held(&mut self, device: u32, id: &ExecutionId, now: Instant, end: PlannedEnd, arrived: Arrived) {
+        if arrived == Arrived::First && !self.by_id.contains_key(id) {
+            let side = DeviceSide { held: Some(now), end: Some(end), ..DeviceSide::default() };
+            if let Some(key) = self.oldest_unanswered(device) {
+                self.unnamed.insert(id.clone(), (device, side));
+                self.name(key, now, id.clone());
+            } else if self.unnamed.len() < self.capacity {
+                self.unnamed.insert(id.clone(), (device, side));
+                self.unnamed_order.push_back((now, id.clone()));
+            } else {
+                self.foreign += 1;
+            }
+            return;
+        }
+        let Some(side) = self.side_mut(id) else { return };
+        match arrived {
+            Arrived::First => {
+                side.held = Some(now);
+                side.end = Some(end);
+            }
+            Arrived::Redelivered => side.redelivered += 1,
+            Arrived::Duplicated => side.duplicated += 1,
+        }
+    }
+
+    /// The device put IN_PROGRESS into its out-buffer.
+    pub fn progress_sent(&mut self, id: &ExecutionId, now: Instant) {
+        if let Some(side) = self.side_mut(id) {
+            side.progress_sent = Some(now);
+        }
+    }
+
+    /// The device got the reply to its IN_PROGRESS, or gave up waiting for it (not accepted).
+    pub fn progress_replied(&mut self, id: &ExecutionId, now: Instant, accepted: bool) {
+        if let Some(side) = self.side_mut(id) {
+            side.progress_replied = Some(now);
+            side.progress_accepted = accepted;
+        }
+    }
+
+    /// The device put its terminal update, planned for `planned`, into its out-buffer.
+    pub fn reported(&mut self, id: &ExecutionId, planned: Instant, now: Instant, report: Report) {
+        if let Some(side) = self.side_mut(id) {
+            // A resend after a reconnect keeps the first instants.
+            if side.reported.is_none() {
+                side.report_planned = Some(planned);
+                side.reported = Some(now);
+                side.report = Some(report);
+            }
+        }
+    }
+
+    /// The device got the reply to its terminal update: the execution can be settled.
+    pub fn confirmed(&mut self, id: &ExecutionId, now: Instant, reply: Reply) {
+        let Some(side) = self.side_mut(id) else { return };
+        side.confirmed = Some(now);
+        side.reply = Some(reply);
+        if let Some(key) = self.by_id.get(id) {
+            let key = *key;
+            self.make_ready(key);
+        }
+    }
+
+    /// The device gave up waiting for the reply to its terminal update.
+    /// `disconnected`: because its connection ended, which explains it.
+    pub fn unconfirmed(&mut self, id: &ExecutionId, disconnected: bool) {
+        let Some(side) = self.side_mut(id) else { return };
+        side.reply_missed = true;
+        side.disconnected |= disconnected;
+        if let Some(key) = self.by_id.get(id) {
+            let key = *key;
+            self.make_ready(key);
+        }
+    }
+
+    // ---- the settle lane --------------------------------------------------------------------
+
+    /// The next entry whose record is to be read back: it has ended, or its time is over.
+    pub fn next_to_settle(&mut self, now: Instant) -> Option<ToSettle> {
+        self.forget_foreign(now);
+        loop {
+            let key = match self.ready.pop_front() {
+                Some(key) => key,
+                None => self.deadlines.pop_due(now)?.1,
+            };
+            let Some(entry) = self.entry(key) else { continue };
+            let (id, device) = (entry.id.clone(), entry.origin.device);
+            match id {
+                Some(id) => return Some(ToSettle { key, id, device }),
+                // A start that was never answered and that no device held.
+                None => self.strike(key, Class::Unknown, &[]),
+            }
+        }
+    }
+
+    /// When there will be something to settle, if nothing happens before.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        if self.ready.is_empty() { self.deadlines.next() } else { Some(Instant::START) }
+    }
+
+    /// Compares what was read back with what was seen, and strikes the entry off if it has ended.
+    /// `online_since`: since when its device has been subscribed without a break.
+    pub fn settle(&mut self, key: EntryKey, now: Instant, read: &ReadBack, online_since: Option<Instant>) {
+        let Some(entry) = self.entry(key) else { return };
+        match settle::settle(entry, read, now, online_since) {
+            Settlement::Wait(until) => self.arm(key, until),
+            Settlement::Strike { class, findings } => self.strike(key, class, &findings),
+        }
+    }
+
+    /// Ends the run: whatever is open is `unfinished` (or `unknown` if it never got an id).
+    pub fn finish(&mut self) {
+        for slot in 0..self.slots.len() {
+            let generation = self.slots[slot].0;
+            let key = EntryKey { slot: u32::try_from(slot).unwrap_or(u32::MAX), generation };
+            let Some(entry) = self.entry(key) else { continue };
+            let class = match (&entry.id, entry.written) {
+                (Some(_), _) => Class::Unfinished,
+                (None, Some(_)) => Class::Unknown,
+                (None, None) => Class::Unsent,
+            };
+            self.strike(key, class, &[]);
+        }
+    }
+
+    // ---- within -----------------------------------------------------------------------------
+
+    fn counts(&mut self, origin: Origin) -> &mut crate::stats::Counts {
+        let Origin { part, workload, group, .. } = origin;
+        self.statistics.counts_mut(part, usize::from(workload), usize::from(group))
+    }
+
+    fn entry(&self, key: EntryKey) -> Option<&Entry> {
+        let (generation, entry) = self.slots.get(key.slot as usize)?;
+        entry.as_deref().filter(|_| *generation == key.generation)
+    }
+
+    fn entry_mut(&mut self, key: EntryKey) -> Option<&mut Entry> {
+        let (generation, entry) = self.slots.get_mut(key.slot as usize)?;
+        entry.as_deref_mut().filter(|_| *generation == key.generation)
+    }
+
+    /// The entry, if no id belongs to it yet: an answer counts once.
+    fn unnamed_entry(&mut self, key: EntryKey) -> Option<&mut Entry> {
+        self.entry_mut(key).filter(|entry| entry.id.is_none())
+    }
+
+    fn take(&mut self, key: EntryKey) -> Option<Box<Entry>> {
+        let (generation, entry) = self.slots.get_mut(key.slot as usize)?;
+        if *generation != key.generation {
+            return None;
+        }
+        let taken = entry.take()?;
+        *generation = generation.wrapping_add(1);
+        self.free.push(key.slot);
+        if let Some(id) = &taken.id {
+            self.by_id.remove(id);
+        }
+        Some(taken)
+    }
+
+    /// What the device has said of `id`, named or not.
+    fn side_mut(&mut self, id: &ExecutionId) -> Option<&mut DeviceSide> {
+        match self.by_id.get(id) {
+            Some(key) => {
+                let key = *key;
+                self.entry_mut(key).map(|entry| &mut entry.side)
+            }
+            None => self.unnamed.get_mut(id).map(|(_, side)| side),
+        }
+    }
+
+    /// Joins an entry with its id, and with what its device may have said already.
+    fn name(&mut self, key: EntryKey, now: Instant, id: ExecutionId) {
+        let said = self.unnamed.remove(&id).map(|(_, side)| side);
+        let Some(entry) = self.entry_mut(key) else { return };
+        let origin = entry.origin;
+        if self.by_id.contains_key(&id) {
+            // Two starts with one id: the second has no execution of its own.
+            self.counts(origin).started += 1;
+            self.strike(key, Class::Unfinished, &[(Finding::Contradicted, false)]);
+            return;
+        }
+        let Some(entry) = self.entry_mut(key) else { return };
+        entry.id = Some(id.clone());
+        if let Some(side) = said {
+            entry.side = side;
+        }
+        let ended = entry.side.confirmed.is_some() || entry.side.reply_missed;
+        let deadline = now.plus_micros(entry.timeout_us + settle::DEADLINE_MARGIN_US);
+        self.by_id.insert(id, key);
+        self.counts(origin).started += 1;
+        if ended {
+            self.make_ready(key);
+        }
+        self.arm(key, deadline);
+    }
+
+    fn make_ready(&mut self, key: EntryKey) {
+        self.ready.push_back(key);
+        self.settle_changed.notify_one();
+    }
+
+    fn oldest_unanswered(&mut self, device: u32) -> Option<EntryKey> {
+        loop {
+            let waiting = self.unanswered.get_mut(&device)?;
+            let Some(key) = waiting.pop_front() else {
+                self.unanswered.remove(&device);
+                return None;
+            };
+            if self.unnamed_entry(key).is_some() {
+                return Some(key);
+            }
+        }
+    }
+
+    fn arm(&mut self, key: EntryKey, at: Instant) {
+        self.last_deadline = self.last_deadline.max(at);
+        if self.deadlines.push(at, key) {
+            self.settle_changed.notify_one();
+        }
+        // Most executions end before their time-out; moot deadlines must not outgrow the open ones.
+        if self.deadlines.len() > 1024 + 2 * self.open() {
+            let slots = &self.slots;
+            self.deadlines.retain(|key| {
+                slots
+                    .get(key.slot as usize)
+                    .is_some_and(|(generation, entry)| *generation == key.generation && entry.is_some())
+            });
+        }
+    }
+
+    fn strike(&mut self, key: EntryKey, class: Class, findings: &[(Finding, bool)]) {
+        let Some(entry) = self.take(key) else { return };
+        entry.record(class, &mut self.statistics);
+        let planned =
+            class == Class::TimedOutCloud && entry.side.end.is_some_and(|end| end.outlasts(entry.timeout_us));
+        let counts = self.counts(entry.origin);
+        counts.decide(class);
+        counts.timed_out_as_planned += u64::from(planned);
+        for (finding, explained) in findings {
+            counts_find(&mut self.statistics, entry.origin, *finding, *explained);
+            if finding.is_anomaly() && self.anomalies.len() < MAX_ANOMALIES {
+                self.anomalies.push(LedgerAnomaly {
+                    origin: entry.origin,
+                    execution_id: entry.id.clone(),
+                    finding: *finding,
+                    explained: *explained,
+                    planned_at: entry.planned,
+                    last_seen: entry.last_seen(),
+                });
+            }
+        }
+    }
+
+    fn forget_foreign(&mut self, now: Instant) {
+        while let Some((held, _)) = self.unnamed_order.front() {
+            if now.micros_since(*held) < FOREIGN_AFTER_US {
+                return;
+            }
+            if let Some((_, id)) = self.unnamed_order.pop_front()
+                && self.unnamed.remove(&id).is_some()
+            {
+                self.foreign += 1;
+            }
+        }
+    }
+}
+
+fn counts_find(statistics: &mut Statistics, origin: Origin, finding: Finding, explained: bool) {
+    let Origin { part, workload, group, .. } = origin;
+    statistics.counts_mut(part, usize::from(workload), usize::from(group)).find(finding, explained);
+}
+
+impl Origin {
+    /// Whether its spans count.
+    pub fn is_measured(&self) -> bool {
+        self.part == Part::Measured
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,175 @@
+//! Settling: what the backend's own record says, against what both ends saw. Pure.
+
+use crate::clock::Instant;
+use crate::protocol::{Status, StatusReason};
+use crate::stats::{Class, Finding};
+
+use super::entry::{Entry, PlannedEnd, Reply};
+
+/// The part of GetCommandExecution's answer that is compared.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Record {
+    /// `status`.
+    pub status: Status,
+    /// `statusReason`.
+    pub reason: Option<StatusReason>,
+    /// `completedAt − createdAt` in µs; `None` without `completedAt`.
+    pub completed_after_us: Option<u64>,
+}
+
+/// What came of reading a record back.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ReadBack {
+    /// The record.
+    Record(Record),
+    /// The backend knows no such execution.
+    NotFound,
+    /// The backend did not say (error, no answer).
+    Unreadable,
+}
+
+/// Whether an entry can be struck off.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Settlement {
+    /// Not yet; look again then.
+    Wait(Instant),
+    /// As this class, with these findings (and whether each is explained).
+    Strike { class: Class, findings: Vec<(Finding, bool)> },
+}
+
+/// The backend's timer starts before its answer arrives, so its time-out is due by then; the margin
+/// is for its tick.
+pub(super) const DEADLINE_MARGIN_US: u64 = 100_000;
+/// An execution still open this long past its time-out is lost.
+pub(super) const OPEN_MARGIN_US: u64 = 2_000_000;
+/// How often an open one is looked at past its time-out.
+const LOOK_AGAIN_US: u64 = 500_000;
+/// A device that queues may answer long after the cloud's time-out; it is waited for this long.
+const MAX_LATE_WAIT_US: u64 = 600_000_000;
+
+pub(super) fn settle(
+    entry: &Entry,
+    read: &ReadBack,
+    now: Instant,
+    online_since: Option<Instant>,
+) -> Settlement {
+    match read {
+        ReadBack::Record(record) => with_record(entry, record, now, online_since),
+        ReadBack::NotFound => strike(entry, seen_class(entry), vec![(Finding::Lost, false)]),
+        ReadBack::Unreadable if now < give_up(entry) => Settlement::Wait(now.plus_micros(LOOK_AGAIN_US)),
+        ReadBack::Unreadable => strike(entry, seen_class(entry), vec![(Finding::Unverified, false)]),
+    }
+}
+
+fn with_record(entry: &Entry, record: &Record, now: Instant, online_since: Option<Instant>) -> Settlement {
+    let in_time = record.completed_after_us.is_some_and(|us| us < entry.timeout_us);
+    let class = match record.status {
+        Status::Created | Status::InProgress => return still_open(entry, now),
+        // The cloud made it: ended for the operator, open for the device.
+        Status::TimedOut if record.completed_after_us.is_none() => {
+            return timed_out_cloud(entry, now, online_since);
+        }
+        Status::TimedOut => Class::TimedOutDevice,
+        Status::Succeeded => Class::Succeeded,
+        Status::Failed => Class::Failed,
+        Status::Rejected => Class::Rejected,
+    };
+    let mut findings = Vec::new();
+    if contradicts(entry, record) {
+        findings.push((Finding::Contradicted, false));
+    }
+    if entry.side.reply_missed && entry.side.confirmed.is_none() {
+        findings.push((Finding::Unconfirmed, entry.side.disconnected));
+    }
+    if in_time {
+        strike(entry, class, findings)
+    } else {
+        findings.push((Finding::Late, true));
+        strike(entry, Class::TimedOutCloud, findings)
+    }
+}
+
+fn still_open(entry: &Entry, now: Instant) -> Settlement {
+    if accepted(entry) {
+        // The backend confirmed an end that its record does not have.
+        return strike(entry, Class::Unfinished, vec![(Finding::Contradicted, false)]);
+    }
+    if now < give_up(entry) {
+        return Settlement::Wait(now.plus_micros(LOOK_AGAIN_US).max(deadline(entry)));
+    }
+    strike(entry, Class::Unfinished, vec![(Finding::Lost, false)])
+}
+
+fn timed_out_cloud(entry: &Entry, now: Instant, online_since: Option<Instant>) -> Settlement {
+    let side = &entry.side;
+    if accepted(entry) {
+        return strike(entry, Class::TimedOutCloud, vec![(Finding::Contradicted, false)]);
+    }
+    if side.reply_missed {
+        return strike(entry, Class::TimedOutCloud, vec![(Finding::Unconfirmed, side.disconnected)]);
+    }
+    if let Some(until) = late_answer_until(entry).filter(|until| now < *until) {
+        return Settlement::Wait(now.plus_micros(LOOK_AGAIN_US).min(until));
+    }
+    let undelivered = side.held.is_none();
+    let subscribed_throughout =
+        online_since.is_some_and(|since| since <= entry.written.unwrap_or(entry.picked));
+    let findings =
+        if undelivered && subscribed_throughout { vec![(Finding::Lost, false)] } else { Vec::new() };
+    strike(entry, Class::TimedOutCloud, findings)
+}
+
+/// Until when a held execution that timed out may still be answered; `None` if it will not be.
+fn late_answer_until(entry: &Entry) -> Option<Instant> {
+    let side = &entry.side;
+    match side.end? {
+        PlannedEnd::Silence => None,
+        PlannedEnd::Answer { .. } if side.reply.is_some() => None,
+        PlannedEnd::Answer { .. } => Some(deadline(entry).plus_micros(MAX_LATE_WAIT_US)),
+    }
+}
+
+fn strike(entry: &Entry, class: Class, mut findings: Vec<(Finding, bool)>) -> Settlement {
+    findings.extend((0..entry.side.redelivered).map(|_| (Finding::Redelivered, true)));
+    findings.extend((0..entry.side.duplicated).map(|_| (Finding::Duplicated, false)));
+    Settlement::Strike { class, findings }
+}
+
+/// The class by what the device saw, for lack of a record.
+fn seen_class(entry: &Entry) -> Class {
+    let in_time =
+        |confirmed: Instant| confirmed.micros_since(entry.written.unwrap_or(entry.picked)) < entry.timeout_us;
+    match (&entry.side.report, entry.side.confirmed) {
+        (Some(report), Some(confirmed)) if accepted(entry) && in_time(confirmed) => match report.status {
+            Status::Succeeded => Class::Succeeded,
+            Status::Failed => Class::Failed,
+            Status::Rejected => Class::Rejected,
+            Status::TimedOut => Class::TimedOutDevice,
+            Status::Created | Status::InProgress => Class::Unfinished,
+        },
+        _ => Class::Unfinished,
+    }
+}
+
+fn accepted(entry: &Entry) -> bool {
+    entry.side.reply == Some(Reply::Accepted)
+}
+
+/// State or reason differ from what the device reported and the backend took.
+fn contradicts(entry: &Entry, record: &Record) -> bool {
+    let Some(report) = &entry.side.report else {
+        // Nobody here reported an end, yet the record has one.
+        return true;
+    };
+    let agrees = report.status == record.status && report.reason.as_deref() == record.reason.as_ref();
+    !agrees
+}
+
+fn deadline(entry: &Entry) -> Instant {
+    let begun = entry.answered.or(entry.written).unwrap_or(entry.picked);
+    begun.plus_micros(entry.timeout_us + DEADLINE_MARGIN_US)
+}
+
+fn give_up(entry: &Entry) -> Instant {
+    deadline(entry).plus_micros(OPEN_MARGIN_US)
+}

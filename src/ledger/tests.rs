@@ -1,0 +1,417 @@
+use super::*;
+use crate::protocol::{Status, StatusReason};
+use crate::stats::{Counts, Outcome, Shape, Span};
+
+/// A ledger with one workload and one group, and short ways to say what happens to it.
+struct Bench {
+    ledger: Ledger,
+}
+
+const TIMEOUT_US: u64 = 10_000_000;
+const AFTER_TIMEOUT: u64 = 11_000;
+
+fn at(ms: u64) -> Instant {
+    Instant::from_micros(ms * 1000)
+}
+
+fn id(n: u128) -> ExecutionId {
+    ExecutionId::from_uuid(n)
+}
+
+fn ends_after(ms: u64) -> PlannedEnd {
+    PlannedEnd::Answer { after_us: ms * 1000 }
+}
+
+impl Bench {
+    fn new() -> Self {
+        Self::with_capacity(1000)
+    }
+
+    fn with_capacity(capacity: usize) -> Self {
+        let shape = Arc::new(Shape { workloads: vec!["w".into()], groups: vec!["g".into()] });
+        let ledger = Ledger::with_capacity(Statistics::new(shape), Rc::new(Notify::new()), capacity);
+        Self { ledger }
+    }
+
+    fn origin() -> Origin {
+        Origin { workload: 0, group: 0, device: 7, part: Part::Measured }
+    }
+
+    /// Planned at 1,000 ms, picked up at 1,001, written at 1,002.
+    fn sent(&mut self) -> EntryKey {
+        let key = self.ledger.enter(Self::origin(), at(1000), at(1001), TIMEOUT_US).unwrap();
+        self.ledger.written(key, at(1002));
+        key
+    }
+
+    fn started(&mut self, n: u128) -> EntryKey {
+        let key = self.sent();
+        self.ledger.started(key, at(1005), id(n));
+        key
+    }
+
+    fn held(&mut self, n: u128, ms: u64, end: PlannedEnd) {
+        self.ledger.held(7, &id(n), at(ms), end, Arrived::First);
+    }
+
+    fn reports(&mut self, n: u128, planned_ms: u64, ms: u64, status: Status) {
+        self.ledger.reported(&id(n), at(planned_ms), at(ms), Report { status, reason: None });
+    }
+
+    fn confirmed(&mut self, n: u128, ms: u64) {
+        self.ledger.confirmed(&id(n), at(ms), Reply::Accepted);
+    }
+
+    /// Reads everything back that is ready at `ms`; the device is online since `online_ms`.
+    fn settle(&mut self, ms: u64, read: &ReadBack, online_ms: Option<u64>) -> usize {
+        let mut settled = 0;
+        // Each look at a moment: what is armed again for later must not be due now.
+        while let Some(ToSettle { key, .. }) = self.ledger.next_to_settle(at(ms)) {
+            self.ledger.settle(key, at(ms), read, online_ms.map(at));
+            settled += 1;
+        }
+        settled
+    }
+
+    fn counts(&self) -> Counts {
+        self.ledger.statistics.measured(None, None)
+    }
+
+    fn span(&self, span: Span, outcome: Outcome) -> Option<u64> {
+        self.ledger.statistics.merged(span, None, None, Some(outcome)).max()
+    }
+}
+
+fn record(status: Status, completed_after_ms: Option<u64>) -> ReadBack {
+    ReadBack::Record(Record {
+        status,
+        reason: None,
+        completed_after_us: completed_after_ms.map(|ms| ms * 1000),
+    })
+}
+
+/// Within the three digits of a histogram.
+fn near(seen: Option<u64>, expected_us: u64) {
+    let seen = seen.unwrap_or_else(|| panic!("no sample, expected {expected_us} µs"));
+    assert!(seen.abs_diff(expected_us) <= expected_us / 500 + 1, "{seen} µs, expected {expected_us} µs");
+}
+
+#[test]
+fn a_plain_execution_is_struck_off_once_with_all_its_spans() {
+    let mut bench = Bench::new();
+    bench.started(1);
+    bench.held(1, 1006, ends_after(100));
+    bench.ledger.progress_sent(&id(1), at(1026));
+    bench.ledger.progress_replied(&id(1), at(1030), true);
+    bench.reports(1, 1130, 1132, Status::Succeeded);
+    bench.confirmed(1, 1135);
+    assert_eq!(bench.settle(1136, &record(Status::Succeeded, Some(130)), Some(0)), 1);
+    let counts = bench.counts();
+    assert_eq!((counts.due, counts.started, counts.decided()), (1, 1, 1));
+    assert_eq!(counts.class(Class::Succeeded), 1);
+    assert_eq!(counts.unexplained(), 0);
+    assert_eq!(bench.ledger.open(), 0);
+    for (span, us) in [
+        (Span::ScheduleLag, 1_000),
+        (Span::StartWait, 1_000),
+        (Span::Start, 3_000),
+        (Span::Delivery, 4_000),
+        (Span::Accept, 24_000),
+        (Span::Answer, 122_000),
+        (Span::DeviceLag, 2_000),
+        (Span::Confirm, 3_000),
+        (Span::Latency, 135_000),
+        (Span::Overhead, 12_000),
+    ] {
+        near(bench.span(span, Outcome::Succeeded), us);
+    }
+    // The deadline that was armed for it falls due and finds nothing.
+    assert_eq!(bench.settle(60_000, &record(Status::Succeeded, Some(130)), Some(0)), 0);
+    assert_eq!(bench.counts().decided(), 1);
+}
+
+#[test]
+fn a_device_may_be_done_before_the_start_is_answered() {
+    let mut bench = Bench::new();
+    let key = bench.sent();
+    bench.held(1, 1003, ends_after(1));
+    bench.reports(1, 1004, 1004, Status::Succeeded);
+    bench.confirmed(1, 1005);
+    assert_eq!(bench.settle(1005, &record(Status::Succeeded, Some(3)), Some(0)), 0, "nothing is named yet");
+    bench.ledger.started(key, at(1006), id(1));
+    assert_eq!(bench.settle(1006, &record(Status::Succeeded, Some(3)), Some(0)), 1);
+    assert_eq!(bench.counts().class(Class::Succeeded), 1);
+    near(bench.span(Span::Delivery, Outcome::Succeeded), 1_000);
+    near(bench.span(Span::Start, Outcome::Succeeded), 4_000);
+}
+
+#[test]
+fn the_record_decides_the_class() {
+    for (status, completed, class) in [
+        (Status::Succeeded, Some(50), Class::Succeeded),
+        (Status::Failed, Some(50), Class::Failed),
+        (Status::Rejected, Some(50), Class::Rejected),
+        (Status::TimedOut, Some(50), Class::TimedOutDevice),
+    ] {
+        let mut bench = Bench::new();
+        bench.started(1);
+        bench.held(1, 1006, ends_after(10));
+        bench.reports(1, 1016, 1016, status);
+        bench.confirmed(1, 1017);
+        bench.settle(1018, &record(status, completed), Some(0));
+        assert_eq!(bench.counts().class(class), 1, "{status:?}");
+        assert_eq!(bench.counts().unexplained(), 0, "{status:?}");
+    }
+}
+
+#[test]
+fn a_silent_device_times_out_as_planned() {
+    let mut bench = Bench::new();
+    bench.started(1);
+    bench.held(1, 1006, PlannedEnd::Silence);
+    assert_eq!(bench.settle(5_000, &record(Status::Created, None), Some(0)), 0, "not before its time");
+    bench.settle(1005 + AFTER_TIMEOUT, &record(Status::TimedOut, None), Some(0));
+    let counts = bench.counts();
+    assert_eq!(
+        (counts.class(Class::TimedOutCloud), counts.timed_out_as_planned, counts.unexplained()),
+        (1, 1, 0)
+    );
+}
+
+#[test]
+fn a_request_that_never_reached_a_subscribed_device_is_lost() {
+    for (online_since_ms, lost) in [(Some(500), 1), (Some(2_000), 0), (None, 0)] {
+        let mut bench = Bench::new();
+        bench.started(1);
+        bench.settle(1005 + AFTER_TIMEOUT, &record(Status::TimedOut, None), online_since_ms);
+        assert_eq!(bench.counts().class(Class::TimedOutCloud), 1);
+        assert_eq!(
+            bench.counts().finding(Finding::Lost).unexplained,
+            lost,
+            "online since {online_since_ms:?}"
+        );
+    }
+}
+
+#[test]
+fn an_execution_the_backend_does_not_know_is_lost() {
+    let mut bench = Bench::new();
+    bench.started(1);
+    bench.settle(1005 + AFTER_TIMEOUT, &ReadBack::NotFound, Some(0));
+    assert_eq!(bench.counts().finding(Finding::Lost).unexplained, 1);
+    assert_eq!(bench.counts().class(Class::Unfinished), 1);
+}
+
+#[test]
+fn an_execution_still_open_two_seconds_past_its_time_out_is_lost() {
+    let mut bench = Bench::new();
+    bench.started(1);
+    let open = record(Status::InProgress, None);
+    for ms in (11_200..13_000).step_by(100) {
+        bench.settle(ms, &open, Some(0));
+    }
+    assert_eq!(bench.counts().decided(), 0, "two seconds are not over");
+    for ms in (13_000..14_500).step_by(100) {
+        bench.settle(ms, &open, Some(0));
+    }
+    assert_eq!(bench.counts().finding(Finding::Lost).unexplained, 1);
+}
+
+#[test]
+fn a_late_answer_counts_as_timed_out_and_late_and_is_no_anomaly() {
+    let mut bench = Bench::new();
+    bench.started(1);
+    bench.held(1, 1006, ends_after(12_000));
+    bench.settle(1005 + AFTER_TIMEOUT, &record(Status::TimedOut, None), Some(0));
+    assert_eq!(bench.counts().decided(), 0, "the device is going to answer");
+    bench.reports(1, 13_006, 13_007, Status::Succeeded);
+    bench.confirmed(1, 13_008);
+    bench.settle(13_009, &record(Status::Succeeded, Some(12_003)), Some(0));
+    let counts = bench.counts();
+    assert_eq!((counts.class(Class::TimedOutCloud), counts.finding(Finding::Late).total()), (1, 1));
+    assert_eq!(counts.unexplained(), 0);
+    assert_eq!(bench.span(Span::Latency, Outcome::Succeeded), None, "a late success is not a success");
+}
+
+#[test]
+fn a_record_that_says_otherwise_is_a_contradiction() {
+    let differing_reason = ReadBack::Record(Record {
+        status: Status::Succeeded,
+        reason: Some(StatusReason { code: "OTHER".into(), description: None }),
+        completed_after_us: Some(20_000),
+    });
+    for read in [record(Status::Failed, Some(20)), differing_reason, record(Status::InProgress, None)] {
+        let mut bench = Bench::new();
+        bench.started(1);
+        bench.held(1, 1006, ends_after(10));
+        bench.reports(1, 1016, 1016, Status::Succeeded);
+        bench.confirmed(1, 1017);
+        bench.settle(1018, &read, Some(0));
+        assert_eq!(bench.counts().finding(Finding::Contradicted).unexplained, 1, "{read:?}");
+        assert_eq!(bench.counts().decided(), 1);
+    }
+}
+
+#[test]
+fn an_answer_without_a_reply_is_unconfirmed() {
+    let mut bench = Bench::new();
+    bench.started(1);
+    bench.held(1, 1006, ends_after(10));
+    bench.reports(1, 1016, 1016, Status::Succeeded);
+    bench.ledger.unconfirmed(&id(1), false);
+    bench.settle(11_020, &record(Status::Succeeded, Some(11)), Some(0));
+    let counts = bench.counts();
+    assert_eq!(counts.finding(Finding::Unconfirmed).unexplained, 1);
+    assert_eq!(counts.class(Class::Succeeded), 1);
+}
+
+#[test]
+fn repeated_requests_are_told_apart() {
+    let mut bench = Bench::new();
+    bench.started(1);
+    bench.held(1, 1006, ends_after(10));
+    bench.ledger.held(7, &id(1), at(1007), PlannedEnd::Silence, Arrived::Redelivered);
+    bench.ledger.held(7, &id(1), at(1008), PlannedEnd::Silence, Arrived::Duplicated);
+    bench.reports(1, 1016, 1016, Status::Succeeded);
+    bench.confirmed(1, 1017);
+    bench.settle(1018, &record(Status::Succeeded, Some(12)), Some(0));
+    let counts = bench.counts();
+    assert_eq!(counts.finding(Finding::Redelivered).explained, 1);
+    assert_eq!(counts.finding(Finding::Duplicated).unexplained, 1);
+    assert_eq!(counts.unexplained(), 1, "a redelivery is legal");
+}
+
+#[test]
+fn refusals_are_counted_by_their_error() {
+    let mut bench = Bench::new();
+    for error in ["ThrottlingException", "ThrottlingException", "Unreachable"] {
+        let key = bench.sent();
+        bench.ledger.refused(key, &Arc::from(error));
+    }
+    let counts = bench.counts();
+    assert_eq!((counts.due, counts.started, counts.class(Class::Refused)), (3, 0, 3));
+    assert_eq!(counts.refused["ThrottlingException"], 2);
+}
+
+#[test]
+fn an_unanswered_start_stays_unknown_unless_its_device_holds_it() {
+    let mut bench = Bench::new();
+    // Held before the wait for the answer was given up …
+    let early = bench.sent();
+    bench.held(1, 1003, ends_after(5));
+    bench.ledger.start_unanswered(early, at(11_002));
+    // … and after.
+    let late = bench.sent();
+    bench.ledger.start_unanswered(late, at(11_002));
+    bench.held(2, 11_500, ends_after(5));
+    // Nobody ever held this one.
+    let never = bench.sent();
+    bench.ledger.start_unanswered(never, at(11_002));
+    for n in [1, 2] {
+        bench.reports(n, 11_600, 11_600, Status::Succeeded);
+        bench.confirmed(n, 11_601);
+    }
+    bench.settle(11_602, &record(Status::Succeeded, Some(9_000)), Some(0));
+    assert_eq!(bench.counts().class(Class::Succeeded), 2);
+    assert_eq!(bench.counts().started, 2);
+    bench.settle(14_000, &record(Status::Succeeded, Some(9_000)), Some(0));
+    assert_eq!(bench.counts().class(Class::Unknown), 1);
+    assert_eq!(bench.ledger.open(), 0);
+}
+
+#[test]
+fn executions_of_somebody_else_are_forgotten_and_counted() {
+    let mut bench = Bench::new();
+    bench.held(99, 1000, ends_after(5));
+    bench.settle(10_000, &ReadBack::NotFound, None);
+    assert_eq!(bench.ledger.foreign(), 0);
+    bench.settle(17_000, &ReadBack::NotFound, None);
+    assert_eq!(bench.ledger.foreign(), 1);
+    assert_eq!(bench.counts(), Counts::default());
+}
+
+#[test]
+fn a_full_ledger_counts_what_it_cannot_follow() {
+    let mut bench = Bench::with_capacity(2);
+    bench.sent();
+    bench.sent();
+    assert_eq!(bench.ledger.enter(Bench::origin(), at(1000), at(1001), TIMEOUT_US), None);
+    let counts = bench.counts();
+    assert_eq!((counts.due, counts.class(Class::Unsent)), (3, 1));
+    assert_eq!(counts.finding(Finding::Unverified).unexplained, 1);
+}
+
+#[test]
+fn what_is_open_at_the_end_is_classed_by_how_far_it_got() {
+    let mut bench = Bench::new();
+    bench.started(1);
+    bench.sent();
+    bench.ledger.enter(Bench::origin(), at(1000), at(1001), TIMEOUT_US).unwrap();
+    bench.ledger.finish();
+    let counts = bench.counts();
+    for class in [Class::Unfinished, Class::Unknown, Class::Unsent] {
+        assert_eq!(counts.class(class), 1, "{class:?}");
+    }
+    assert_eq!(counts.open(), 0);
+}
+
+#[test]
+fn an_unreadable_record_is_asked_for_again_and_then_unverified() {
+    let mut bench = Bench::new();
+    bench.started(1);
+    bench.held(1, 1006, ends_after(10));
+    bench.reports(1, 1016, 1016, Status::Succeeded);
+    bench.confirmed(1, 1017);
+    bench.settle(1018, &ReadBack::Unreadable, Some(0));
+    assert_eq!(bench.counts().decided(), 0);
+    for ms in (1_500..15_000).step_by(250) {
+        bench.settle(ms, &ReadBack::Unreadable, Some(0));
+    }
+    assert_eq!(bench.counts().class(Class::Succeeded), 1, "the device saw it accepted");
+    assert_eq!(bench.counts().finding(Finding::Unverified).unexplained, 1);
+}
+
+#[test]
+fn moot_deadlines_do_not_pile_up() {
+    let mut bench = Bench::new();
+    for n in 0..10_000 {
+        bench.started(n);
+        bench.held(n, 1006, ends_after(10));
+        bench.reports(n, 1016, 1016, Status::Succeeded);
+        bench.confirmed(n, 1017);
+        bench.settle(1018, &record(Status::Succeeded, Some(12)), Some(0));
+    }
+    assert_eq!(bench.counts().decided(), 10_000);
+    assert!(bench.ledger.deadlines.len() < 2_100, "{} deadlines", bench.ledger.deadlines.len());
+}
+
+proptest::proptest! {
+    /// Whatever happens in whatever order, every due execution is in exactly one class at the end.
+    #[test]
+    fn every_entry_is_struck_off_exactly_once(steps in proptest::collection::vec((0u8..9, 0u128..6), 0..120)) {
+        let mut bench = Bench::with_capacity(4);
+        let mut keys = Vec::new();
+        for (ms, (step, n)) in (1000u64..).step_by(400).zip(steps) {
+            let key = keys.get(usize::try_from(n).unwrap()).copied();
+            match (step, key) {
+                (0, _) => keys.extend(bench.ledger.enter(Bench::origin(), at(ms), at(ms), TIMEOUT_US)),
+                (1, Some(key)) => bench.ledger.written(key, at(ms)),
+                (2, Some(key)) => bench.ledger.started(key, at(ms), id(n)),
+                (3, Some(key)) => bench.ledger.refused(key, &Arc::from("X")),
+                (4, Some(key)) => bench.ledger.start_unanswered(key, at(ms)),
+                (5, _) => bench.held(n, ms, ends_after(10)),
+                (6, _) => bench.reports(n, ms, ms, Status::Succeeded),
+                (7, _) => bench.confirmed(n, ms),
+                (8, _) => { bench.settle(ms, &record(Status::Succeeded, Some(12)), Some(0)); }
+                _ => {}
+            }
+            let counts = bench.counts();
+            proptest::prop_assert_eq!(counts.due, counts.decided() + bench.ledger.open() as u64);
+        }
+        bench.ledger.finish();
+        let counts = bench.counts();
+        proptest::prop_assert_eq!(counts.due, counts.decided());
+        let started: u64 = Class::ALL.iter().filter(|c| c.is_started()).map(|c| counts.class(*c)).sum();
+        proptest::prop_assert_eq!(started, counts.started);
+    }
+}
