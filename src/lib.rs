@@ -16,3 +16,4 @@ pub mod scenario;
 pub mod verdict;
 pub mod plan;
 pub mod ledger;
+pub mod backend;

@@ -6,5 +6,8 @@
     reason = "a test that cannot go on fails, and shows what it saw"
 )]
 
+mod backend_http;
+mod backend_mqtt;
+mod broker;
 mod scenario;
 mod tidy;

@@ -1,0 +1,182 @@
+//! The stored commands. Updating, deprecating, listing and deleting them come later.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::clock::Instant;
+use crate::protocol::{
+    ApiError, CommandArn, CommandPayload, CreateCommandRequest, ErrorKind, Format, GetCommandResponse,
+    NAMESPACE, Tag,
+};
+
+/// Most commands that are kept; at their largest (32 KiB of payload, texts and tags) they fill a few
+/// hundred MiB. AWS's own number is not published.
+const MAX_COMMANDS: usize = 10_000;
+
+/// A stored command. Never changed once made: executions share it.
+#[derive(Debug)]
+pub(super) struct Command {
+    pub id: String,
+    pub arn: String,
+    pub namespace: String,
+    pub display_name: Option<String>,
+    pub description: Option<String>,
+    pub payload: Option<CommandPayload>,
+    /// Which request topic the payload goes to.
+    pub format: Format,
+    pub role_arn: Option<String>,
+    /// For the tag operations, which come later.
+    #[expect(dead_code, reason = "kept from the start, so that no command loses its tags")]
+    pub tags: Vec<Tag>,
+    pub created_at: Instant,
+}
+
+impl Command {
+    /// The bytes that are sent.
+    pub fn content(&self) -> &[u8] {
+        self.payload.as_ref().map_or(&[], |payload| &payload.content)
+    }
+
+    /// As GetCommand shows it; `seconds` turns an instant into epoch seconds.
+    pub fn describe(&self, seconds: impl Fn(Instant) -> f64) -> GetCommandResponse {
+        GetCommandResponse {
+            command_id: self.id.clone(),
+            command_arn: self.arn.clone(),
+            namespace: self.namespace.clone(),
+            display_name: self.display_name.clone(),
+            description: self.description.clone(),
+            payload: self.payload.as_ref().map(|payload| CommandPayload {
+                content: payload.content.clone(),
+                content_type: Some(payload.content_type().to_owned()),
+            }),
+            role_arn: self.role_arn.clone(),
+            created_at: seconds(self.created_at),
+            last_updated_at: seconds(self.created_at),
+            deprecated: false,
+            pending_deletion: false,
+        }
+    }
+}
+
+/// All commands, by id.
+#[derive(Debug, Default)]
+pub(super) struct Commands {
+    by_id: BTreeMap<String, Arc<Command>>,
+}
+
+impl Commands {
+    /// Stores a command made from a checked request.
+    pub fn create(
+        &mut self,
+        id: &str,
+        request: CreateCommandRequest,
+        (region, account): (&str, &str),
+        now: Instant,
+    ) -> Result<&Command, ApiError> {
+        if self.by_id.contains_key(id) {
+            return Err(ApiError::conflict(format!("command \"{id}\" exists already"), id));
+        }
+        if self.by_id.len() >= MAX_COMMANDS {
+            let message = format!("there are {MAX_COMMANDS} commands already, which is the most");
+            return Err(ApiError::new(ErrorKind::ServiceQuotaExceeded, message));
+        }
+        let command = Command {
+            id: id.to_owned(),
+            arn: CommandArn::new(region, account, id).to_string(),
+            namespace: request.namespace().to_owned(),
+            format: request
+                .payload
+                .as_ref()
+                .map_or(Format::Generic, |p| Format::of_content_type(p.content_type())),
+            display_name: request.display_name,
+            description: request.description,
+            payload: request.payload,
+            role_arn: request.role_arn,
+            tags: request.tags.unwrap_or_default(),
+            created_at: now,
+        };
+        Ok(self.by_id.entry(id.to_owned()).or_insert(Arc::new(command)))
+    }
+
+    /// The command of that id.
+    pub fn get(&self, id: &str) -> Result<&Arc<Command>, ApiError> {
+        self.by_id.get(id).ok_or_else(|| {
+            ApiError::new(ErrorKind::ResourceNotFound, format!("there is no command \"{id}\""))
+        })
+    }
+
+    /// The command of that id, if executions of it can be started.
+    ///
+    /// The FleetWise namespace is kept but not started: that service is closed to new customers.
+    pub fn startable(&self, id: &str) -> Result<&Arc<Command>, ApiError> {
+        let command = self.get(id)?;
+        if command.namespace != NAMESPACE {
+            let message =
+                format!("command \"{id}\" is in namespace {}, expected {NAMESPACE}", command.namespace);
+            return Err(ApiError::new(ErrorKind::Validation, message));
+        }
+        Ok(command)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HERE: (&str, &str) = ("us-east-1", "123456789012");
+
+    fn request(content_type: Option<&str>) -> CreateCommandRequest {
+        let content_type = content_type.map(str::to_owned);
+        CreateCommandRequest {
+            payload: Some(CommandPayload { content: b"x".to_vec(), content_type }),
+            ..CreateCommandRequest::default()
+        }
+    }
+
+    #[test]
+    fn a_command_is_made_once() {
+        let mut commands = Commands::default();
+        let made = commands.create("c1", request(None), HERE, Instant::START).unwrap();
+        assert_eq!(made.arn, "arn:aws:iot:us-east-1:123456789012:command/c1");
+        let again = commands.create("c1", request(None), HERE, Instant::START).unwrap_err();
+        assert_eq!((again.kind, again.resource_id.as_deref()), (ErrorKind::Conflict, Some("c1")));
+        assert_eq!(commands.get("nope").unwrap_err().kind, ErrorKind::ResourceNotFound);
+    }
+
+    #[test]
+    fn a_payload_without_a_type_is_octets_and_goes_to_the_bare_topic() {
+        let mut commands = Commands::default();
+        for (id, content_type, shown, format) in [
+            ("a", None, "application/octet-stream", Format::Generic),
+            ("b", Some("text/plain"), "text/plain", Format::Generic),
+            ("c", Some("application/json"), "application/json", Format::Json),
+            ("d", Some("application/cbor"), "application/cbor", Format::Cbor),
+        ] {
+            let made = commands.create(id, request(content_type), HERE, Instant::START).unwrap();
+            assert_eq!(made.format, format, "{content_type:?}");
+            let payload = made.describe(|_| 0.0).payload.unwrap();
+            assert_eq!(payload.content_type.as_deref(), Some(shown));
+        }
+    }
+
+    #[test]
+    fn a_fleetwise_command_cannot_be_started() {
+        let mut commands = Commands::default();
+        let namespace = Some("AWS-IoT-FleetWise".to_owned());
+        commands
+            .create("f", CreateCommandRequest { namespace, ..request(None) }, HERE, Instant::START)
+            .unwrap();
+        assert!(commands.get("f").is_ok());
+        assert_eq!(commands.startable("f").unwrap_err().kind, ErrorKind::Validation);
+    }
+
+    #[test]
+    fn there_is_a_most_of_commands() {
+        let mut commands = Commands::default();
+        for n in 0..MAX_COMMANDS {
+            commands.create(&n.to_string(), CreateCommandRequest::default(), HERE, Instant::START).unwrap();
+        }
+        let refused = commands.create("one", request(None), HERE, Instant::START).unwrap_err();
+        assert_eq!(refused.kind, ErrorKind::ServiceQuotaExceeded);
+    }
+}

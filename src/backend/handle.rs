@@ -1,0 +1,139 @@
+//! The direct way into the backend: the operations of the API as calls, from any thread.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::broker::BrokerCounters;
+use super::core::Core;
+use super::shared::{Plane, Shared};
+use crate::protocol::{
+    ApiError, CreateCommandRequest, CreateCommandResponse, ExecutionId, GetCommandExecutionResponse,
+    GetCommandResponse, InvalidShape, StartCommandExecutionRequest, StartCommandExecutionResponse,
+    TargetName, check_command_id,
+};
+
+/// A backend to call; cheap to clone. Calls apply at once, on the calling thread, with the same checks
+/// and effects as over HTTP.
+#[derive(Clone)]
+pub struct Handle(Arc<Shared>);
+
+/// Counts of a backend since its start, and a few levels.
+#[derive(Debug, Clone, Copy)]
+pub struct Counters {
+    /// Executions that can still time out, now.
+    pub open: usize,
+    /// Executions that are remembered, open ones included, now.
+    pub remembered: usize,
+    /// Ended executions that were forgotten to make room.
+    pub evicted: u64,
+    /// Executions that were started.
+    pub started: u64,
+    /// Executions that the timer ended.
+    pub timed_out: u64,
+    /// Requests that a hook dropped.
+    pub requests_dropped: u64,
+    /// Updates that were accepted.
+    pub updates_accepted: u64,
+    /// Updates that were rejected.
+    pub updates_rejected: u64,
+    /// Publishes of clients to reserved topics, dropped.
+    pub publishes_refused: u64,
+    /// HTTP requests that were answered.
+    pub http_requests: u64,
+    /// HTTP connections that are open now.
+    pub http_connections: usize,
+    /// Connections that could not be accepted, of either kind.
+    pub accept_errors: u64,
+    /// The broker's own.
+    pub broker: BrokerCounters,
+}
+
+impl Handle {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        Self(shared)
+    }
+
+    /// CreateCommand.
+    pub fn create_command(
+        &self,
+        id: &str,
+        request: CreateCommandRequest,
+    ) -> Result<CreateCommandResponse, ApiError> {
+        check_command_id(id)?;
+        request.validate()?;
+        self.0.with_core(|core| core.create_command(id, request))
+    }
+
+    /// GetCommand.
+    pub fn get_command(&self, id: &str) -> Result<GetCommandResponse, ApiError> {
+        check_command_id(id)?;
+        self.0.with_core(|core| core.get_command(id))
+    }
+
+    /// StartCommandExecution.
+    pub fn start_command_execution(
+        &self,
+        request: &StartCommandExecutionRequest,
+    ) -> Result<StartCommandExecutionResponse, ApiError> {
+        let names = request.validate()?;
+        let id = self.0.with_core(|core| core.start(request, &names))?;
+        Ok(StartCommandExecutionResponse { execution_id: id.to_string() })
+    }
+
+    /// GetCommandExecution; the target belongs to the key.
+    pub fn get_command_execution(
+        &self,
+        id: &str,
+        target_arn: &str,
+        include_result: bool,
+    ) -> Result<GetCommandExecutionResponse, ApiError> {
+        let id: ExecutionId =
+            id.parse().map_err(|source| InvalidShape::Id { member: "executionId", source })?;
+        let target = TargetName::parse(target_arn)
+            .map_err(|source| InvalidShape::Arn { member: "targetArn", source })?;
+        self.0.with_core(|core| core.get_execution(&id, &target, include_result))
+    }
+
+    /// CPU time of the backend's thread, as of the last quarter of a second.
+    pub fn cpu(&self) -> Duration {
+        self.0.cpu()
+    }
+
+    /// Counts since the start.
+    pub fn counters(&self) -> Counters {
+        let (stock, broker) = self.0.with_core(|core| (Core::stock(core), core.broker.counters()));
+        Counters {
+            open: stock.open,
+            remembered: stock.remembered,
+            evicted: stock.evicted,
+            started: stock.tally.started,
+            timed_out: stock.tally.timed_out,
+            requests_dropped: stock.tally.requests_dropped,
+            updates_accepted: stock.tally.updates_accepted,
+            updates_rejected: stock.tally.updates_rejected,
+            publishes_refused: self.0.publishes_refused(),
+            http_requests: self.0.requests(),
+            http_connections: self.0.connections(Plane::Http),
+            accept_errors: self.0.accept_errors(),
+            broker,
+        }
+    }
+
+    /// Runs a closure on the backend's thread, so that a test can block it. `false` if it was not
+    /// taken: too many wait, or the backend has ended.
+    #[doc(hidden)]
+    pub fn run_on_thread(&self, job: Box<dyn FnOnce() + Send>) -> bool {
+        self.0.queue_job(job)
+    }
+
+    pub(super) fn shared(&self) -> &Shared {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Handle")
+    }
+}

@@ -1,0 +1,226 @@
+//! The backend's thread: accept loops, the time-outs, and the way they end.
+//!
+//! A current-thread runtime with a local task per connection. A panic in a connection ends that
+//! connection only, and is reported when the thread is joined; a panic anywhere else ends the thread.
+
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::task::{LocalSet, spawn_local};
+use tokio_util::sync::CancellationToken;
+
+use super::broker::{self, Host as _};
+use super::shared::{Job, Plane, Shared};
+use super::{Handle, Listeners, api};
+use crate::clock::{Clock, thread_cpu};
+
+/// Most MQTT connections; more wait in the system's backlog. Ten times what the descriptors of one
+/// process usually allow, so that those are the limit.
+const MQTT_CONNECTIONS: usize = 200_000;
+/// Most HTTP connections: each may hold buffers of [`HTTP_HEAD`] and a body.
+const HTTP_CONNECTIONS: usize = 1024;
+/// Most bytes of a request's head; hyper's buffer grows up to it.
+const HTTP_HEAD: usize = 64 * 1024;
+/// How long a connection may take for the head of its next request, so also how long it may idle.
+/// AWS's own endpoints keep an idle connection about that long.
+const HTTP_IDLE: Duration = Duration::from_mins(1);
+/// How long connections may take to end when the backend stops.
+const STOP_GRACE: Duration = Duration::from_secs(2);
+/// Pause after a failed accept: out of descriptors stays so until a connection ends.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// How often the thread's CPU time is noted.
+const CPU_NOTED: Duration = Duration::from_millis(250);
+
+/// Serves until `stop`; says through `ready` whether it does.
+pub(super) fn run(
+    listeners: Listeners,
+    shared: &Arc<Shared>,
+    jobs: mpsc::Receiver<Job>,
+    stop: &CancellationToken,
+    ready: &SyncSender<io::Result<()>>,
+) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => return tell(ready, Err(error)),
+    };
+    let local = LocalSet::new();
+    local.block_on(&runtime, async {
+        let mqtt = TcpListener::from_std(listeners.mqtt);
+        let http = TcpListener::from_std(listeners.http);
+        match mqtt.and_then(|mqtt| Ok((mqtt, http?))) {
+            Ok((mqtt, http)) => {
+                tell(ready, Ok(()));
+                serve(mqtt, http, shared, jobs, stop).await;
+            }
+            Err(error) => tell(ready, Err(error)),
+        }
+    });
+    if shared.has_panicked() {
+        std::panic::resume_unwind(Box::new("a connection of the backend panicked; its message is above"));
+    }
+}
+
+/// The starter waits for exactly one word; if it is gone, nobody needs it.
+fn tell(ready: &SyncSender<io::Result<()>>, served: io::Result<()>) {
+    let _ = ready.try_send(served);
+}
+
+async fn serve(
+    mqtt: TcpListener,
+    http: TcpListener,
+    shared: &Arc<Shared>,
+    jobs: mpsc::Receiver<Job>,
+    stop: &CancellationToken,
+) {
+    let clock = shared.clock();
+    let serve_mqtt = |stream, held| {
+        let (shared, stop) = (Arc::clone(shared), stop.clone());
+        spawn_local(async move {
+            let _held: Held = held;
+            broker::serve(stream, shared, stop).await;
+        });
+    };
+    let routes = Rc::new(api::router(Handle::new(Arc::clone(shared))));
+    let serve_http = |stream, held| {
+        let (routes, stop) = (Rc::clone(&routes), stop.clone());
+        spawn_local(async move {
+            let _held: Held = held;
+            serve_http(stream, &routes, clock, stop).await;
+        });
+    };
+    tokio::join!(
+        accept(mqtt, Plane::Mqtt, shared, stop, serve_mqtt),
+        accept(http, Plane::Http, shared, stop, serve_http),
+        time_out(shared, stop),
+        note_cpu(shared, stop),
+        run_jobs(jobs, stop),
+    );
+    clock.timeout_at(clock.now().plus(STOP_GRACE), shared.all_connections_ended()).await;
+}
+
+/// What a connection holds while it lives: its place among the most there may be.
+struct Held {
+    shared: Arc<Shared>,
+    plane: Plane,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.shared.connection_ends(self.plane, std::thread::panicking());
+    }
+}
+
+/// Accepts connections, up to the most of their plane at a time, and starts a task for each with `begin`.
+async fn accept(
+    listener: TcpListener,
+    plane: Plane,
+    shared: &Arc<Shared>,
+    stop: &CancellationToken,
+    begin: impl Fn(TcpStream, Held),
+) {
+    let places = Arc::new(Semaphore::new(match plane {
+        Plane::Mqtt => MQTT_CONNECTIONS,
+        Plane::Http => HTTP_CONNECTIONS,
+    }));
+    let clock = shared.clock();
+    let one = async || {
+        let permit = Arc::clone(&places).acquire_owned().await.map_err(io::Error::other)?;
+        let (stream, _) = listener.accept().await?;
+        Ok::<_, io::Error>((stream, permit))
+    };
+    loop {
+        let accepted = tokio::select! {
+            // Stopping comes first, or a flood of connections could outrun it.
+            biased;
+            () = stop.cancelled() => return,
+            accepted = one() => accepted,
+        };
+        let Ok((stream, permit)) = accepted else {
+            shared.count_accept_error();
+            clock.timeout_at(clock.now().plus(ACCEPT_PAUSE), stop.cancelled()).await;
+            continue;
+        };
+        // Without it a small answer waits 40 ms for an acknowledgement. A failure means that the peer
+        // is gone already, which its task will notice.
+        let _ = stream.set_nodelay(true);
+        shared.connection_begins(plane);
+        begin(stream, Held { shared: Arc::clone(shared), plane, _permit: permit });
+    }
+}
+
+/// One HTTP connection, until either side ends it.
+async fn serve_http(stream: TcpStream, routes: &axum::Router, clock: Clock, stop: CancellationToken) {
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(HTTP_IDLE)
+        .max_buf_size(HTTP_HEAD)
+        .max_header_size(HTTP_HEAD);
+    let service = TowerToHyperService::new(routes.clone());
+    let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
+    // Errors are the peer's: it went away, or spoke no HTTP and was told so.
+    tokio::select! {
+        // Stopping comes first, or a busy connection could outrun it.
+        biased;
+        () = stop.cancelled() => {}
+        _ = connection.as_mut() => return,
+    }
+    connection.as_mut().graceful_shutdown();
+    clock.timeout_at(clock.now().plus(STOP_GRACE), connection).await;
+}
+
+/// Times executions out, sleeping until the soonest can be due.
+async fn time_out(shared: &Shared, stop: &CancellationToken) {
+    let clock = shared.clock();
+    loop {
+        let next = shared.time_out_due();
+        let due = async {
+            match next {
+                Some(at) => clock.sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            // In the order of how much depends on it.
+            biased;
+            () = stop.cancelled() => return,
+            () = shared.timer_woken() => {}
+            () = due => {}
+        }
+    }
+}
+
+/// Notes how much CPU time the thread has used: only the thread itself can ask.
+async fn note_cpu(shared: &Shared, stop: &CancellationToken) {
+    let clock = shared.clock();
+    loop {
+        shared.set_cpu(thread_cpu());
+        if clock.timeout_at(clock.now().plus(CPU_NOTED), stop.cancelled()).await.is_some() {
+            shared.set_cpu(thread_cpu());
+            return;
+        }
+    }
+}
+
+async fn run_jobs(mut jobs: mpsc::Receiver<Job>, stop: &CancellationToken) {
+    loop {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return,
+            job = jobs.recv() => match job {
+                Some(job) => job(),
+                None => return,
+            },
+        }
+    }
+}
