@@ -17,3 +17,5 @@ pub mod verdict;
 pub mod plan;
 pub mod ledger;
 pub mod backend;
+pub mod fleet;
+pub mod driver;

@@ -1,0 +1,158 @@
+//! Starts executions at their planned instants and reads them back when they have ended.
+//!
+//! One driver per shard, for the executions of that shard's devices. The shard's pacer calls
+//! [`Driver::pick_due`]; from there a start waits for one of the kept-alive connections
+//! ([`start`]), and its record is read back by the settle lane ([`settle`]). A start that is late is
+//! still sent and its lag recorded, never skipped.
+
+mod api;
+mod http;
+mod settle;
+mod start;
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use tokio::sync::Notify;
+
+use crate::clock::{Clock, Instant};
+use crate::ledger::{EntryKey, Ledger, Origin};
+use crate::plan::{Arrival, DeviceId, Plan, ShardArrivals};
+use crate::protocol::{CommandArn, TargetArn, TargetKind};
+use crate::scenario::Target;
+use crate::stats::Part;
+use crate::units::micros;
+
+pub use api::{CallError, CommandsApi};
+pub use http::HttpApi;
+pub use settle::settle_lane;
+pub use start::start_worker;
+
+/// Connections for starts over all shards, as many as AWS's SDKs keep in a large pool.
+pub const CONNECTIONS: usize = 64;
+/// How long a start may wait for a connection, and then for its answer.
+pub const TIMEOUT_US: u64 = 10_000_000;
+
+/// The part of the load that goes to one shard's devices.
+#[derive(Debug)]
+pub struct Driver {
+    clock: Clock,
+    plan: Plan,
+    ledger: Rc<RefCell<Ledger>>,
+    arrivals: RefCell<ShardArrivals>,
+    /// Where the load begins; `None` before.
+    begin: Cell<Option<Instant>>,
+    stopped: Cell<bool>,
+    /// Picked up, waiting for a connection. Bounded by the ledger: each has an open entry there.
+    queue: RefCell<VecDeque<Job>>,
+    queued: Notify,
+    workloads: Vec<WorkloadTarget>,
+    region: String,
+    account: String,
+}
+
+/// A start that waits for a connection.
+#[derive(Debug)]
+struct Job {
+    key: EntryKey,
+    picked: Instant,
+    workload: u16,
+    number: u64,
+    device: DeviceId,
+}
+
+#[derive(Debug)]
+struct WorkloadTarget {
+    command_arn: String,
+    timeout_us: u64,
+    timeout_s: i64,
+}
+
+impl Driver {
+    /// The driver of one shard; nothing is due before [`Driver::begin`].
+    pub fn new(clock: Clock, plan: Plan, ledger: Rc<RefCell<Ledger>>, shard: usize, shards: usize) -> Self {
+        let Target::Embedded(target) = &plan.scenario().target;
+        let workloads = plan.scenario().workloads.iter().map(|workload| WorkloadTarget {
+            command_arn: CommandArn::new(&*target.region, &*target.account, &*workload.command.name)
+                .to_string(),
+            timeout_us: micros(workload.command.timeout),
+            timeout_s: i64::try_from(workload.command.timeout.as_secs()).unwrap_or(i64::MAX),
+        });
+        Self {
+            clock,
+            ledger,
+            arrivals: RefCell::new(plan.arrivals_of(shard, shards)),
+            begin: Cell::new(None),
+            stopped: Cell::new(false),
+            queue: RefCell::default(),
+            queued: Notify::new(),
+            workloads: workloads.collect(),
+            region: target.region.clone(),
+            account: target.account.clone(),
+            plan,
+        }
+    }
+
+    /// The load begins at this instant: what every planned instant is counted from.
+    pub fn begin(&self, at: Instant) {
+        self.begin.set(Some(at));
+    }
+
+    /// Picks up everything whose planned instant has come. `slot_of` finds a device's slot.
+    pub fn pick_due(&self, now: Instant, slot_of: impl Fn(DeviceId) -> Option<u32>) {
+        while let Some((arrival, planned)) = self.take_due(now) {
+            let origin = origin(&arrival, &slot_of);
+            let timeout_us = self.workloads[usize::from(arrival.workload)].timeout_us;
+            let picked = self.clock.now();
+            let Some(key) = self.ledger.borrow_mut().enter(origin, planned, picked, timeout_us) else {
+                continue;
+            };
+            let Arrival { workload, number, device, .. } = arrival;
+            self.queue.borrow_mut().push_back(Job { key, picked, workload, number, device });
+            self.queued.notify_one();
+        }
+    }
+
+    /// Ends the load: what fell due and was not picked up is `unsent`; what is queued is still sent.
+    pub fn stop(&self, now: Instant, slot_of: impl Fn(DeviceId) -> Option<u32>) {
+        while let Some((arrival, _)) = self.take_due(now) {
+            self.ledger.borrow_mut().unsent(origin(&arrival, &slot_of));
+        }
+        self.stopped.set(true);
+    }
+
+    fn take_due(&self, now: Instant) -> Option<(Arrival, Instant)> {
+        let planned = self.next_due().filter(|planned| *planned <= now)?;
+        self.arrivals.borrow_mut().next().map(|arrival| (arrival, planned))
+    }
+
+    /// When the next start is due; `None` before the load and after its end.
+    pub fn next_due(&self) -> Option<Instant> {
+        if self.stopped.get() {
+            return None;
+        }
+        let begin = self.begin.get()?;
+        self.arrivals.borrow().peek().map(|arrival| begin.plus_micros(arrival.at_us))
+    }
+
+    /// Whether the load has begun and nothing more will fall due.
+    pub fn is_exhausted(&self) -> bool {
+        self.stopped.get() || (self.begin.get().is_some() && self.arrivals.borrow().peek().is_none())
+    }
+
+    /// The ARN of a device of this run.
+    pub fn target_arn(&self, device: DeviceId) -> String {
+        TargetArn::new(&*self.region, &*self.account, TargetKind::Thing, self.plan.client_id(device))
+            .to_string()
+    }
+}
+
+fn origin(arrival: &Arrival, slot_of: &impl Fn(DeviceId) -> Option<u32>) -> Origin {
+    Origin {
+        workload: arrival.workload,
+        group: arrival.device.group,
+        device: slot_of(arrival.device).expect("a shard's arrivals go to its own devices"),
+        part: if arrival.measured { Part::Measured } else { Part::WarmUp },
+    }
+}

@@ -1,0 +1,68 @@
+//! The Commands API as the driver needs it, whatever carries it.
+
+use crate::protocol::{
+    CreateCommandRequest, CreateCommandResponse, ExecutionId, GetCommandExecutionResponse,
+    GetCommandResponse, StartCommandExecutionRequest, StartCommandExecutionResponse,
+};
+
+/// Why a call brought nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CallError {
+    /// The service answered with an error.
+    #[error("{name}: {message}")]
+    Refused {
+        /// Its modelled name: `ThrottlingException`.
+        name: String,
+        /// Its message.
+        message: String,
+    },
+    /// Nothing was sent: there is no connection.
+    #[error("no connection to {address}: {cause}")]
+    Unreachable {
+        /// Where to.
+        address: String,
+        /// Why not.
+        cause: String,
+    },
+    /// It was sent, but no answer came that could be read.
+    #[error("no answer from {address}: {cause}")]
+    Unanswered {
+        /// From where.
+        address: String,
+        /// Why not.
+        cause: String,
+    },
+}
+
+/// One caller of the Commands API: a connection, or the embedded backend's own handle. A call at a
+/// time; who wants more in flight has more callers.
+pub trait CommandsApi {
+    /// Makes sure the next call can be written at once.
+    fn ready(&mut self) -> impl Future<Output = Result<(), CallError>>;
+
+    /// CreateCommand.
+    fn create_command(
+        &mut self,
+        command_id: &str,
+        request: &CreateCommandRequest,
+    ) -> impl Future<Output = Result<CreateCommandResponse, CallError>>;
+
+    /// GetCommand.
+    fn get_command(
+        &mut self,
+        command_id: &str,
+    ) -> impl Future<Output = Result<GetCommandResponse, CallError>>;
+
+    /// StartCommandExecution.
+    fn start_command_execution(
+        &mut self,
+        request: &StartCommandExecutionRequest,
+    ) -> impl Future<Output = Result<StartCommandExecutionResponse, CallError>>;
+
+    /// GetCommandExecution, with the result.
+    fn get_command_execution(
+        &mut self,
+        id: &ExecutionId,
+        target_arn: &str,
+    ) -> impl Future<Output = Result<GetCommandExecutionResponse, CallError>>;
+}

@@ -1,0 +1,181 @@
+//! The Commands API over one kept-alive HTTP/1.1 connection, as an AWS SDK speaks it.
+//!
+//! Requests carry the SigV4 credential scope, which is how the service tells StartCommandExecution
+//! (`iot-jobs-data`) from ListCommandExecutions (`iot`) on one path. The embedded backend checks no
+//! signature, so none is computed here: it would measure hashing. A target that checks one gets
+//! requests signed by AWS's own crate, in a client of its own.
+
+use std::net::SocketAddr;
+use std::time::{Duration, UNIX_EPOCH};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue};
+use hyper::{Method, Request};
+use hyper_util::rt::TokioIo;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::net::TcpStream;
+
+use crate::clock::Clock;
+use crate::protocol::{
+    self, CreateCommandRequest, CreateCommandResponse, ExecutionId, GetCommandExecutionResponse,
+    GetCommandResponse, Service, StartCommandExecutionRequest, StartCommandExecutionResponse,
+};
+
+use super::api::{CallError, CommandsApi};
+
+/// The largest answer that is read: a command's payload is at most 32 KB, its template as much.
+const MAX_ANSWER: usize = 1024 * 1024;
+
+/// One connection, made when it is first needed and again when it was lost.
+#[derive(Debug)]
+pub struct HttpApi {
+    address: SocketAddr,
+    host: HeaderValue,
+    scope_iot: HeaderValue,
+    scope_jobs_data: HeaderValue,
+    connection: Option<SendRequest<Full<Bytes>>>,
+}
+
+impl HttpApi {
+    /// A caller of the API at `address`, not connected yet.
+    pub fn new(address: SocketAddr, region: &str, clock: Clock) -> Self {
+        let date = scope_date(clock);
+        let scope = |service: &str| {
+            let text = format!(
+                "AWS4-HMAC-SHA256 Credential=fleetsim/{date}/{region}/{service}/aws4_request, \
+                 SignedHeaders=host, Signature=unsigned"
+            );
+            HeaderValue::try_from(text).expect("the scenario check lets only plain regions through")
+        };
+        Self {
+            address,
+            host: HeaderValue::try_from(address.to_string()).expect("an address is plain text"),
+            scope_iot: scope("iot"),
+            scope_jobs_data: scope("iot-jobs-data"),
+            connection: None,
+        }
+    }
+
+    fn unreachable(&self, cause: &dyn std::fmt::Display) -> CallError {
+        CallError::Unreachable { address: self.address.to_string(), cause: cause.to_string() }
+    }
+
+    fn unanswered(&self, cause: &dyn std::fmt::Display) -> CallError {
+        CallError::Unanswered { address: self.address.to_string(), cause: cause.to_string() }
+    }
+
+    async fn connected(&mut self) -> Result<&mut SendRequest<Full<Bytes>>, CallError> {
+        let usable = match &mut self.connection {
+            Some(connection) => connection.ready().await.is_ok(),
+            None => false,
+        };
+        if !usable {
+            self.connection = None;
+            let stream = TcpStream::connect(self.address).await.map_err(|e| self.unreachable(&e))?;
+            stream.set_nodelay(true).map_err(|e| self.unreachable(&e))?;
+            let (sender, connection) =
+                handshake(TokioIo::new(stream)).await.map_err(|e| self.unreachable(&e))?;
+            // The connection's end shows in the sender; nobody needs its result.
+            tokio::task::spawn_local(async move { connection.await.ok() });
+            self.connection = Some(sender);
+        }
+        self.connection
+            .as_mut()
+            .ok_or(CallError::Unreachable { address: String::new(), cause: String::new() })
+    }
+
+    async fn call<A: DeserializeOwned>(
+        &mut self,
+        service: Service,
+        method: Method,
+        path: &str,
+        body: Option<&impl Serialize>,
+    ) -> Result<A, CallError> {
+        let body = match body {
+            Some(body) => Bytes::from(serde_json::to_vec(body).map_err(|e| self.unreachable(&e))?),
+            None => Bytes::new(),
+        };
+        let scope = match service {
+            Service::Iot => self.scope_iot.clone(),
+            Service::JobsData => self.scope_jobs_data.clone(),
+        };
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(HOST, self.host.clone())
+            .header(AUTHORIZATION, scope);
+        let request =
+            if body.is_empty() { request } else { request.header(CONTENT_TYPE, "application/json") };
+        let request = request.body(Full::new(body)).map_err(|e| self.unreachable(&e))?;
+        // A cancelled call leaves a half-read answer behind: take the connection, put it back when done.
+        self.connected().await?;
+        let Some(mut connection) = self.connection.take() else {
+            return Err(self.unreachable(&"not connected"));
+        };
+        let answer = match connection.send_request(request).await {
+            Ok(answer) => answer,
+            // hyper gives the request back unsent: the server closed an idle connection.
+            Err(error) if error.is_canceled() => return Err(self.unreachable(&error)),
+            Err(error) => return Err(self.unanswered(&error)),
+        };
+        let (head, body) = answer.into_parts();
+        let body =
+            Limited::new(body, MAX_ANSWER).collect().await.map_err(|e| self.unanswered(&e))?.to_bytes();
+        self.connection = Some(connection);
+        if head.status.is_success() {
+            return serde_json::from_slice(&body).map_err(|e| self.unanswered(&e));
+        }
+        let kind = head.headers.get("x-amzn-errortype").and_then(|value| value.to_str().ok());
+        let (name, message) = protocol::error_name(head.status.as_u16(), kind, &body);
+        Err(CallError::Refused { name, message })
+    }
+}
+
+impl CommandsApi for HttpApi {
+    async fn ready(&mut self) -> Result<(), CallError> {
+        self.connected().await.map(|_| ())
+    }
+
+    async fn create_command(
+        &mut self,
+        command_id: &str,
+        request: &CreateCommandRequest,
+    ) -> Result<CreateCommandResponse, CallError> {
+        self.call(Service::Iot, Method::PUT, &format!("/commands/{command_id}"), Some(request)).await
+    }
+
+    async fn get_command(&mut self, command_id: &str) -> Result<GetCommandResponse, CallError> {
+        self.call(Service::Iot, Method::GET, &format!("/commands/{command_id}"), None::<&()>).await
+    }
+
+    async fn start_command_execution(
+        &mut self,
+        request: &StartCommandExecutionRequest,
+    ) -> Result<StartCommandExecutionResponse, CallError> {
+        self.call(Service::JobsData, Method::POST, "/command-executions", Some(request)).await
+    }
+
+    async fn get_command_execution(
+        &mut self,
+        id: &ExecutionId,
+        target_arn: &str,
+    ) -> Result<GetCommandExecutionResponse, CallError> {
+        let target = target_arn.replace('%', "%25").replace(':', "%3A").replace('/', "%2F");
+        let path = format!("/command-executions/{id}?targetArn={target}&includeResult=true");
+        self.call(Service::Iot, Method::GET, &path, None::<&()>).await
+    }
+}
+
+/// `YYYYMMDD`, as the credential scope wants it.
+fn scope_date(clock: Clock) -> String {
+    let wall = UNIX_EPOCH + Duration::from_micros(clock.wall_micros(clock.now()));
+    humantime::format_rfc3339_seconds(wall)
+        .to_string()
+        .chars()
+        .take(10)
+        .filter(char::is_ascii_digit)
+        .collect()
+}

@@ -1,0 +1,97 @@
+//! Starting: a worker per connection takes the oldest waiting start and sees it through.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::protocol::{ExecutionId, StartCommandExecutionRequest};
+use crate::seed::{Purpose, Subject};
+
+use super::api::{CallError, CommandsApi};
+use super::{Driver, Job, TIMEOUT_US};
+
+/// Between attempts to get a connection; a start waits at most [`TIMEOUT_US`] for one.
+const RECONNECT_US: u64 = 100_000;
+
+/// Sends starts over one connection until the task is dropped.
+pub async fn start_worker(driver: Rc<Driver>, mut api: impl CommandsApi) {
+    loop {
+        let job = driver.next_job().await;
+        driver.start(&mut api, job).await;
+    }
+}
+
+impl Driver {
+    async fn next_job(&self) -> Job {
+        loop {
+            let job = self.queue.borrow_mut().pop_front();
+            if let Some(job) = job {
+                // notify_one keeps one permit only: pass it on while there is more.
+                if !self.queue.borrow().is_empty() {
+                    self.queued.notify_one();
+                }
+                return job;
+            }
+            self.queued.notified().await;
+        }
+    }
+
+    async fn start(&self, api: &mut impl CommandsApi, job: Job) {
+        let give_up = job.picked.plus_micros(TIMEOUT_US);
+        loop {
+            let now = self.clock.now();
+            if now >= give_up {
+                self.ledger.borrow_mut().refused(job.key, &Arc::from("Unreachable"));
+                return;
+            }
+            match self.clock.timeout_at(give_up, api.ready()).await {
+                Some(Ok(())) => {}
+                Some(Err(_)) => {
+                    self.clock.sleep_until(now.plus_micros(RECONNECT_US).min(give_up)).await;
+                    continue;
+                }
+                None => continue,
+            }
+            let written = self.clock.now();
+            self.ledger.borrow_mut().written(job.key, written);
+            let request = self.request(&job);
+            let answer =
+                self.clock.timeout_at(written.plus_micros(TIMEOUT_US), api.start_command_execution(&request));
+            if self.take_answer(&job, answer.await) {
+                return;
+            }
+        }
+    }
+
+    /// Whether the job is done; it is not when nothing was sent.
+    fn take_answer(
+        &self,
+        job: &Job,
+        answer: Option<Result<crate::protocol::StartCommandExecutionResponse, CallError>>,
+    ) -> bool {
+        let now = self.clock.now();
+        let mut ledger = self.ledger.borrow_mut();
+        match answer {
+            Some(Ok(response)) => match response.execution_id.parse::<ExecutionId>() {
+                Ok(id) => ledger.started(job.key, now, id),
+                Err(_) => ledger.start_unanswered(job.key, now),
+            },
+            Some(Err(CallError::Refused { name, .. })) => ledger.refused(job.key, &Arc::from(name)),
+            Some(Err(CallError::Unreachable { .. })) => return false,
+            Some(Err(CallError::Unanswered { .. })) | None => ledger.start_unanswered(job.key, now),
+        }
+        true
+    }
+
+    fn request(&self, job: &Job) -> StartCommandExecutionRequest {
+        let workload = &self.workloads[usize::from(job.workload)];
+        let name = &self.plan.scenario().workloads[usize::from(job.workload)].name;
+        let token = self.plan.seed().at(Purpose::ClientToken, Subject::new(name, 0), job.number).uuid();
+        StartCommandExecutionRequest {
+            target_arn: self.target_arn(job.device),
+            command_arn: workload.command_arn.clone(),
+            parameters: None,
+            execution_timeout_seconds: Some(workload.timeout_s),
+            client_token: Some(ExecutionId::from_uuid(token).to_string()),
+        }
+    }
+}

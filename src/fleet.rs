@@ -1,0 +1,194 @@
+//! Virtual devices: one identity, one connection, one behaviour each.
+//!
+//! [`behaviour`] decides, [`device`] performs: a device is one task that polls its connection and
+//! nothing else. What is due later sits in the shard's timers, drained by the shard's pacer through
+//! [`Fleet::fire_due`], so a device keeps no timer of its own.
+
+mod behaviour;
+mod connection;
+mod device;
+mod gauges;
+
+use std::cell::{Cell, RefCell};
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use tokio::sync::{Notify, Semaphore};
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::{Clock, Deadlines, Instant};
+use crate::ledger::Ledger;
+use crate::plan::{DeviceId, Plan};
+use crate::protocol::StatusReason;
+
+use device::{Device, Timer};
+use gauges::Gauges;
+
+/// Connects in flight per shard when no rate is asked for: enough to keep a target busy, few enough
+/// not to overflow its accept queue.
+const CONNECTS_IN_FLIGHT: usize = 256;
+
+/// Below this many timers a sweep is not worth its walk.
+const MIN_SWEEP: usize = 4096;
+
+/// The devices of one shard.
+#[derive(Debug)]
+pub struct Fleet {
+    shared: Rc<Shared>,
+    devices: Vec<Rc<Device>>,
+    sweep_above: Cell<usize>,
+}
+
+/// What all devices of a shard share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    clock: Clock,
+    plan: Plan,
+    broker: SocketAddr,
+    ledger: Rc<RefCell<Ledger>>,
+    timers: RefCell<Deadlines<(u32, Timer)>>,
+    /// Tells the pacer that something is due earlier than it knows.
+    timers_changed: Rc<Notify>,
+    permits: Semaphore,
+    gauges: Gauges,
+    /// Reasons by group and planned outcome, shared by all that give them.
+    reasons: Vec<Vec<Option<Arc<StatusReason>>>>,
+    stop: CancellationToken,
+    last_error: RefCell<Option<String>>,
+    /// Reused between events: a device performs its actions at once.
+    scratch: RefCell<Vec<behaviour::Action>>,
+}
+
+/// Where a shard's fleet connects and what it is part of.
+#[derive(Debug)]
+pub struct Setup {
+    /// The run's clock.
+    pub clock: Clock,
+    /// Behaviours and decisions.
+    pub plan: Plan,
+    /// The broker.
+    pub broker: SocketAddr,
+    /// The shard's ledger.
+    pub ledger: Rc<RefCell<Ledger>>,
+    /// Wakes the shard's pacer.
+    pub timers_changed: Rc<Notify>,
+    /// Ends every device.
+    pub stop: CancellationToken,
+}
+
+impl Fleet {
+    /// Makes the devices of one shard; none connects before [`Fleet::connect`].
+    pub fn new(setup: Setup, number: usize, shards: usize) -> Self {
+        let Setup { clock, plan, broker, ledger, timers_changed, stop } = setup;
+        let members: Vec<DeviceId> = plan.devices_of(number, shards).collect();
+        let shared = Rc::new(Shared {
+            clock,
+            broker,
+            ledger,
+            timers: RefCell::default(),
+            timers_changed,
+            permits: Semaphore::new(CONNECTS_IN_FLIGHT),
+            gauges: Gauges::new(plan.scenario().groups.len()),
+            reasons: reasons(&plan),
+            stop,
+            last_error: RefCell::default(),
+            scratch: RefCell::default(),
+            plan,
+        });
+        let devices =
+            members.into_iter().zip(0u32..).map(|(id, slot)| Rc::new(Device::new(id, slot))).collect();
+        Self { shared, devices, sweep_above: Cell::new(MIN_SWEEP) }
+    }
+
+    /// Lets every device connect, each group at its own rate. Runs inside a `LocalSet`.
+    pub fn connect(&self) {
+        let begun = self.shared.clock.now();
+        for device in &self.devices {
+            let group = &self.shared.plan.scenario().groups[usize::from(device.id.group)];
+            let at = match group.connect.rate {
+                // The group's rate holds over all shards: its n-th device connects at n / rate.
+                Some(rate) if rate.per_second() > 0.0 => begun
+                    .plus(std::time::Duration::from_secs_f64(f64::from(device.id.index) / rate.per_second())),
+                _ => begun,
+            };
+            tokio::task::spawn_local(device::run(Rc::clone(&self.shared), Rc::clone(device), at));
+        }
+    }
+
+    /// Performs everything that is due. Called by the shard's pacer.
+    pub fn fire_due(&self, now: Instant) {
+        self.sweep();
+        loop {
+            // The borrow ends before the device acts: acting arms new timers.
+            let due = self.shared.timers.borrow_mut().pop_due(now);
+            let Some((_, (slot, timer))) = due else { return };
+            if let Some(device) = self.devices.get(slot as usize) {
+                device.fire(&self.shared, timer, self.shared.clock.now());
+            }
+        }
+    }
+
+    /// Waits for replies are mostly moot when they come due; they must not outgrow the devices.
+    fn sweep(&self) {
+        let mut timers = self.shared.timers.borrow_mut();
+        if timers.len() > self.sweep_above.get() {
+            timers.retain(|(slot, timer)| self.devices.get(*slot as usize).is_some_and(|d| d.wants(*timer)));
+            self.sweep_above.set(MIN_SWEEP.max(2 * timers.len()));
+        }
+    }
+
+    /// When the next thing is due.
+    pub fn next_due(&self) -> Option<Instant> {
+        self.shared.timers.borrow().next()
+    }
+
+    /// Devices of the shard.
+    pub fn len(&self) -> usize {
+        self.devices.len()
+    }
+
+    /// Whether the shard has no device.
+    pub fn is_empty(&self) -> bool {
+        self.devices.is_empty()
+    }
+
+    /// Devices subscribed now, by group.
+    pub fn online(&self) -> Vec<u64> {
+        self.shared.gauges.online()
+    }
+
+    /// Devices that have been subscribed at least once.
+    pub fn ever_online(&self) -> u64 {
+        self.shared.gauges.ever_online()
+    }
+
+    /// Since when a device has been subscribed without a break.
+    pub fn online_since(&self, slot: u32) -> Option<Instant> {
+        self.devices.get(slot as usize)?.online_since()
+    }
+
+    /// The device in a slot.
+    pub fn device_id(&self, slot: u32) -> Option<DeviceId> {
+        self.devices.get(slot as usize).map(|device| device.id)
+    }
+
+    /// The slot of a device of this shard.
+    pub fn slot_of(&self, device: DeviceId) -> Option<u32> {
+        let found = self.devices.binary_search_by_key(&device, |device| device.id);
+        found.ok().and_then(|slot| u32::try_from(slot).ok())
+    }
+
+    /// Why the last connection could not be made or ended.
+    pub fn last_error(&self) -> Option<String> {
+        self.shared.last_error.borrow().clone()
+    }
+}
+
+fn reasons(plan: &Plan) -> Vec<Vec<Option<Arc<StatusReason>>>> {
+    let of = |outcome: &crate::scenario::PlannedOutcome| {
+        let code = outcome.reason_code.clone()?;
+        Some(Arc::new(StatusReason { code, description: outcome.reason.clone() }))
+    };
+    plan.scenario().groups.iter().map(|group| group.behavior.outcomes.iter().map(of).collect()).collect()
+}

@@ -1,0 +1,134 @@
+//! A device's way from nothing to subscribed: TCP, CONNECT, SUBSCRIBE.
+//!
+//! The same for every transport that reads and writes bytes; only [`open`] knows TCP.
+
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::task::Poll;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+
+use crate::mqtt::{self, ConnectCode, Inbound, InboundEnd, Outbound, Packet, PacketId, QoS, Sender};
+use crate::protocol::{TargetKind, device_filters};
+
+/// The largest packet a device takes: AWS IoT Core's message limit of 128 KB and its topic.
+pub(super) const MAX_PACKET: usize = 160 * 1024;
+
+/// An open connection with what is buffered on either side: usually nothing.
+#[derive(Debug)]
+pub(super) struct Connection<S> {
+    pub stream: S,
+    pub inbound: Inbound,
+}
+
+/// Why a connection could not be made, or ended.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ConnectionError {
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    #[error("the broker closed the connection")]
+    Closed,
+    #[error("the broker sent what MQTT forbids: {0}")]
+    Violation(#[from] mqtt::Violation),
+    #[error("the broker refused the connection: {0:?}")]
+    Refused(ConnectCode),
+    #[error("the broker refused the subscription to {0}")]
+    SubscriptionRefused(String),
+    #[error("the broker sent {0} where {1} was due")]
+    OutOfTurn(&'static str, &'static str),
+    #[error("a client id or topic is too long for MQTT")]
+    TooLong,
+    #[error("no answer within {0} s")]
+    NoAnswer(u64),
+    #[error("no answer to a ping")]
+    Dead,
+}
+
+/// Connects over TCP. Nagle's algorithm is off: with it a QoS 1 round trip costs 88 ms.
+pub(super) async fn open(broker: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(broker).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+/// CONNECT and SUBSCRIBE to exactly what a device needs.
+pub(super) async fn subscribe<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    client_id: &str,
+    keep_alive_s: u16,
+) -> Result<Connection<S>, ConnectionError> {
+    let mut connection = Connection { stream, inbound: Inbound::default() };
+    let mut outbound = Outbound::default();
+    let connect = mqtt::Connect {
+        client_id,
+        clean_session: true,
+        keep_alive_s,
+        username: None,
+        password: None,
+        will: None,
+    };
+    mqtt::encode::connect(outbound.buffer(), &connect).map_err(|_| ConnectionError::TooLong)?;
+    connection
+        .exchange(&mut outbound, |packet| match packet {
+            Packet::ConnAck { code: ConnectCode::Accepted, .. } => Ok(()),
+            Packet::ConnAck { code, .. } => Err(ConnectionError::Refused(*code)),
+            other => Err(ConnectionError::OutOfTurn(other.name(), "CONNACK")),
+        })
+        .await?;
+    let filters = device_filters(TargetKind::Thing, client_id);
+    let wanted = [0, 1, 2].map(|n: usize| (filters[n].as_str(), QoS::AtLeastOnce));
+    mqtt::encode::subscribe(outbound.buffer(), PacketId::FIRST, &wanted)
+        .map_err(|_| ConnectionError::TooLong)?;
+    connection
+        .exchange(&mut outbound, |packet| match packet {
+            Packet::SubAck { codes, .. } => match codes.iter().position(|code| *code > 2) {
+                None => Ok(()),
+                Some(refused) => {
+                    let filter = filters.get(refused).cloned().unwrap_or_default();
+                    Err(ConnectionError::SubscriptionRefused(filter))
+                }
+            },
+            other => Err(ConnectionError::OutOfTurn(other.name(), "SUBACK")),
+        })
+        .await?;
+    Ok(connection)
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    /// Writes what is buffered and waits for the one packet that answers it.
+    async fn exchange(
+        &mut self,
+        outbound: &mut Outbound,
+        mut answer: impl FnMut(&Packet<'_>) -> Result<(), ConnectionError>,
+    ) -> Result<(), ConnectionError> {
+        let mut answered = false;
+        poll_fn(|cx| {
+            if let Poll::Ready(Err(error)) = outbound.poll_flush(cx, &mut self.stream) {
+                return Poll::Ready(Err(error.into()));
+            }
+            let end = self.inbound.poll(cx, &mut self.stream, Sender::Server, MAX_PACKET, &mut |packet| {
+                answered = true;
+                answer(&packet)
+            });
+            match end {
+                Poll::Ready(end) => Poll::Ready(Err(end.into())),
+                Poll::Pending if answered => Poll::Ready(Ok(())),
+                Poll::Pending => Poll::Pending,
+            }
+        })
+        .await
+    }
+}
+
+impl From<InboundEnd<ConnectionError>> for ConnectionError {
+    fn from(end: InboundEnd<ConnectionError>) -> Self {
+        match end {
+            InboundEnd::Closed => ConnectionError::Closed,
+            InboundEnd::Io(error) => ConnectionError::Io(error),
+            InboundEnd::Violation(violation) => ConnectionError::Violation(violation),
+            InboundEnd::Refused(error) => error,
+        }
+    }
+}
