@@ -19,3 +19,5 @@ pub mod ledger;
 pub mod backend;
 pub mod fleet;
 pub mod driver;
+pub mod report;
+pub mod tui;

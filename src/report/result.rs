@@ -1,0 +1,427 @@
+//! `result.json`: the canonical result, as one tree of plain values.
+//!
+//! Names and units are part of the format: within version 1 fields are only added. How a `RunReport`
+//! becomes this tree is in `build`; other renderings of a finished run can be made from the tree alone.
+
+mod build;
+
+use std::collections::BTreeMap;
+
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+
+pub(super) use build::load_cpu;
+pub use build::run_result;
+
+use super::RunReport;
+
+/// The name of the format's JSON Schema; the number in it is [`VERSION`].
+pub const SCHEMA: &str = "result.v1.schema.json";
+/// The format's version.
+pub const VERSION: u32 = 1;
+
+/// The text of `result.json`: indented, with a final newline.
+pub fn result_json(report: &RunReport) -> String {
+    let mut text = serde_json::to_string_pretty(&run_result(report))
+        .expect("maps have text keys and numbers are finite: nothing here can fail to be JSON");
+    text.push('\n');
+    text
+}
+
+/// A whole result.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunResult {
+    /// [`SCHEMA`].
+    pub schema: String,
+    /// [`VERSION`].
+    pub version: u32,
+    /// Who wrote it.
+    pub tool: Tool,
+    /// What was run.
+    pub scenario: ScenarioResult,
+    /// Where it ran.
+    pub environment: EnvironmentResult,
+    /// How it went as a whole.
+    pub run: Run,
+    /// In the order of the file; the built-in one last.
+    pub thresholds: Vec<ThresholdResult>,
+    /// All workloads and groups together.
+    pub totals: Totals,
+    /// By name, in the order of the file.
+    pub groups: IndexMap<String, GroupResult>,
+    /// By name, in the order of the file.
+    pub workloads: IndexMap<String, Totals>,
+    /// Every histogram that has samples.
+    pub spans: Vec<SpanResult>,
+    /// One point a second; a day at most, older points left out.
+    pub series: Vec<Point>,
+    /// What was lost, doubled or contradicted.
+    pub ledger: Ledger,
+    /// Oldest first.
+    pub events: Vec<EventResult>,
+    /// Whether the measurements can be trusted.
+    pub generator: Generator,
+}
+
+/// The program.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tool {
+    /// `fleetsim`.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+}
+
+/// The scenario.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ScenarioResult {
+    /// Its name.
+    pub name: String,
+    /// Its description.
+    pub description: String,
+    /// Its labels.
+    pub labels: IndexMap<String, String>,
+    /// SHA-256 of `resolved` without the seed, in hex.
+    pub hash: String,
+    /// With every default filled in; itself a valid scenario.
+    pub resolved: serde_json::Value,
+}
+
+/// The machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EnvironmentResult {
+    /// Operating system and architecture.
+    pub os: String,
+    /// Processors the program may use.
+    pub cpus: usize,
+    /// Descriptors the process may open.
+    pub fd_limit: u64,
+}
+
+/// The run as a whole.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Run {
+    /// Wall time of its begin, RFC 3339 in UTC.
+    pub start: String,
+    /// All phases together, in seconds.
+    pub duration_s: f64,
+    /// The phase it ended in: `done` unless it was cut short.
+    pub phase: String,
+    /// `PASSED`, `FAILED`, `VOID`, `STOPPED` or `ERROR`.
+    pub verdict: String,
+    /// The process exit code.
+    pub exit: u8,
+    /// Whether the generator kept up.
+    pub valid: bool,
+    /// Repeats the run.
+    pub seed: u64,
+    /// What was tested.
+    pub target: String,
+    /// `real`, or `virtual` when time was simulated.
+    pub clock: String,
+    /// Whether the user stopped it.
+    pub stopped: bool,
+    /// Why it could not be done.
+    pub problem: Option<String>,
+}
+
+/// One threshold.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ThresholdResult {
+    /// As written.
+    pub expect: String,
+    /// The observed number; `null` without samples.
+    pub observed: Option<f64>,
+    /// Of `observed`: `us`, `fraction` or `count`.
+    pub unit: String,
+    /// The observed number for people.
+    pub shown: String,
+    /// How far a failed one is off, for people.
+    pub margin: Option<String>,
+    /// `null` when not judged.
+    pub passed: Option<bool>,
+    /// Only reports, never fails.
+    pub info: bool,
+    /// Stops the run when it fails.
+    pub abort: bool,
+}
+
+/// The accounting of a part of the run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totals {
+    /// Planned executions of the whole run, warm-up included; only in the totals of all.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub planned: Option<u64>,
+    /// What thresholds judge.
+    pub measured: Accounting,
+    /// Executions of warm-up stages.
+    pub warm_up: Accounting,
+}
+
+/// Every due execution in exactly one class.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Accounting {
+    /// Planned executions whose instant passed.
+    pub due: u64,
+    /// In any class; all of `due` once a run is done.
+    pub decided: u64,
+    /// Executions the API answered with an id.
+    pub started: u64,
+    /// All nine classes by name; they add up to `decided`.
+    pub classes: IndexMap<String, u64>,
+    /// Refusals by error name; they add up to class `refused`.
+    pub refused_by_error: BTreeMap<String, u64>,
+    /// Of class `timed_out_cloud`: the device was planned to stay silent or to answer later.
+    pub timed_out_as_planned: u64,
+    /// What the ledger found, by name.
+    pub findings: IndexMap<String, FindingResult>,
+    /// Anomalies that nothing planned explains.
+    pub unexplained: u64,
+}
+
+/// How often a finding was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FindingResult {
+    /// A planned behaviour, fault or disconnect explains it.
+    pub explained: u64,
+    /// Nothing planned explains it.
+    pub unexplained: u64,
+}
+
+/// One group of devices.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupResult {
+    /// Its devices.
+    pub devices: u64,
+    /// Subscribed at the end.
+    pub online: u64,
+    /// Reconnects over the whole run.
+    pub reconnects: u64,
+    /// Its executions.
+    pub totals: Totals,
+}
+
+/// One histogram.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SpanResult {
+    /// What was timed.
+    pub span: String,
+    /// Absent for `connect`, which belongs to no workload.
+    pub workload: Option<String>,
+    /// Whose devices.
+    pub group: String,
+    /// `succeeded` or `other`.
+    pub outcome: String,
+    /// `us`: microseconds.
+    pub unit: String,
+    /// Samples.
+    pub count: u64,
+    /// Samples above the largest value that is told apart (13 h), counted there.
+    pub clipped: u64,
+    /// In microseconds.
+    pub percentiles: Percentiles,
+    /// Every sample at three digits: HdrHistogram V2, compressed, in base64, as HDR tools read it.
+    pub hdr_v2_base64: String,
+}
+
+/// Percentiles of a histogram, in µs.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Percentiles {
+    /// Smallest sample.
+    pub min: u64,
+    /// Mean of the samples.
+    pub mean: f64,
+    /// Median.
+    pub p50: u64,
+    /// 90th percentile.
+    pub p90: u64,
+    /// 95th percentile.
+    pub p95: u64,
+    /// 99th percentile.
+    pub p99: u64,
+    /// 99.9th percentile.
+    #[serde(rename = "p99.9")]
+    pub p99_9: u64,
+    /// Largest sample.
+    pub max: u64,
+}
+
+/// One second of the run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Point {
+    /// Its number, from 0 at the start of the connect phase.
+    pub second: u64,
+    /// The phase at its end.
+    pub phase: String,
+    /// Fell due in it.
+    pub due: u64,
+    /// Started in it.
+    pub started: u64,
+    /// Succeeded in it.
+    pub succeeded: u64,
+    /// Decided otherwise in it.
+    pub other: u64,
+    /// Due and not decided at its end.
+    pub in_flight: u64,
+    /// Devices subscribed at its end.
+    pub online: u64,
+    /// Of what ended in it, every outcome, warm-up included.
+    pub latency_us: PointLatency,
+    /// In µs.
+    pub schedule_lag_us_p99: Option<u64>,
+    /// In µs.
+    pub device_lag_us_p99: Option<u64>,
+    /// In it.
+    pub cpu: CpuResult,
+}
+
+/// Latency within one second, in µs; `null` when nothing ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PointLatency {
+    /// Median.
+    pub p50: Option<u64>,
+    /// 95th percentile.
+    pub p95: Option<u64>,
+    /// 99th percentile.
+    pub p99: Option<u64>,
+    /// Largest.
+    pub max: Option<u64>,
+}
+
+/// CPU in cores: 1 is one core full.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct CpuResult {
+    /// The busiest generator thread.
+    pub busiest_shard: f64,
+    /// All generator threads.
+    pub generator: f64,
+    /// The embedded backend.
+    pub backend: f64,
+}
+
+/// The ledger's details; its counts are in `totals`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ledger {
+    /// The first thousand.
+    pub anomalies: Vec<AnomalyResult>,
+}
+
+/// One anomaly.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AnomalyResult {
+    /// Absent when it never got one.
+    pub execution_id: Option<String>,
+    /// Client id.
+    pub device: String,
+    /// By name.
+    pub workload: String,
+    /// `lost`, `contradicted` …
+    pub finding: String,
+    /// Whether something planned explains it.
+    pub explained: bool,
+    /// In µs since the start of the load.
+    pub planned_us: u64,
+    /// In words.
+    pub last_seen: String,
+}
+
+/// One event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventResult {
+    /// In µs since the start of the connect phase.
+    pub at_us: u64,
+    /// In words.
+    pub text: String,
+}
+
+/// Whether the generator kept up, with the figures the judgement rests on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Generator {
+    /// Whether the measurements can be trusted.
+    pub valid: bool,
+    /// Why not.
+    pub reasons: Vec<String>,
+    /// The limit on both lags, in µs.
+    pub max_lag_us: u64,
+    /// Whether the scenario set that limit.
+    pub max_lag_set: bool,
+    /// In µs, outside warm-up.
+    pub schedule_lag_us_p99: Option<u64>,
+    /// In µs, outside warm-up.
+    pub device_lag_us_p99: Option<u64>,
+    /// Due starts never picked up, outside warm-up.
+    pub unsent: u64,
+    /// The longest time a thread's report was missing, in seconds.
+    pub report_gap_s: f64,
+    /// Mean over the load; the busiest thread's is its busiest second.
+    pub cpu: CpuResult,
+    /// What bounded queues could not take, by queue.
+    pub dropped: BTreeMap<String, u64>,
+    /// Samples that found no histogram.
+    pub samples_without_histogram: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine as _;
+    use hdrhistogram::Histogram;
+    use hdrhistogram::serialization::Deserializer;
+
+    use super::*;
+    use crate::exit::Exit;
+    use crate::report::sample;
+
+    #[test]
+    fn the_format_is_pinned() {
+        let mut result = run_result(&sample::report(sample::done(), Exit::Thresholds));
+        // The bytes depend on the compressor; what they hold is another test's.
+        for span in &mut result.spans {
+            assert!(span.hdr_v2_base64.starts_with("HISTFAAA"), "{}", span.hdr_v2_base64);
+            span.hdr_v2_base64 = "HISTFAAA…".to_owned();
+        }
+        result.series.drain(2..result.series.len() - 1);
+        insta::assert_snapshot!(serde_json::to_string_pretty(&result).unwrap());
+    }
+
+    #[test]
+    fn a_result_is_read_back_as_it_was_written() {
+        for (snapshot, exit) in [
+            (sample::connecting(), Exit::Unavailable),
+            (sample::measuring(), Exit::Stopped),
+            (sample::done(), Exit::Thresholds),
+        ] {
+            let report = sample::report(snapshot, exit);
+            let read: RunResult = serde_json::from_str(&result_json(&report)).unwrap();
+            assert_eq!(read, run_result(&report));
+        }
+    }
+
+    #[test]
+    fn histograms_are_read_back_sample_for_sample() {
+        let snapshot = sample::done();
+        let result = run_result(&sample::report(snapshot.clone(), Exit::Ok));
+        let latency = result.spans.iter().find(|s| s.span == "latency" && s.group == "flaky").unwrap();
+        let bytes = base64::engine::general_purpose::STANDARD.decode(&latency.hdr_v2_base64).unwrap();
+        let read: Histogram<u64> = Deserializer::new().deserialize(&mut bytes.as_slice()).unwrap();
+        let ours = snapshot
+            .totals
+            .histogram(crate::stats::Span::Latency, 0, 1, crate::stats::Outcome::Succeeded)
+            .unwrap();
+        assert_eq!(&read, ours.counts());
+        assert_eq!(latency.count, 538);
+    }
+
+    #[test]
+    fn a_stopped_run_has_judged_no_threshold() {
+        let result = run_result(&sample::report(sample::measuring(), Exit::Stopped));
+        assert!(result.thresholds.iter().all(|threshold| threshold.passed.is_none()));
+        assert!(result.run.stopped);
+    }
+
+    #[test]
+    fn the_built_in_threshold_counts() {
+        let result = run_result(&sample::report(sample::done(), Exit::Thresholds));
+        let units: Vec<_> = result.thresholds.iter().map(|t| t.unit.as_str()).collect();
+        assert_eq!(units, ["us", "fraction", "count", "count"]);
+    }
+}

@@ -1,0 +1,281 @@
+//! From a `RunReport` to the tree of `result.json`.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hdrhistogram::serialization::{Serializer as _, V2DeflateSerializer};
+use indexmap::IndexMap;
+
+use super::{
+    Accounting, AnomalyResult, CpuResult, EnvironmentResult, EventResult, FindingResult, Generator,
+    GroupResult, Ledger, Percentiles, Point, PointLatency, Run, RunResult, SCHEMA, ScenarioResult,
+    SpanResult, ThresholdResult, Tool, Totals, VERSION,
+};
+use crate::report::RunReport;
+use crate::scenario::{Aggregate, Metric, Threshold};
+use crate::stats::{
+    Anomaly, Class, Counts, CpuUse, Finding, Histogram, Outcome, Part, Percentile, Phase, Second, Snapshot,
+    Span,
+};
+
+/// The result of a run as plain values.
+pub fn run_result(report: &RunReport) -> RunResult {
+    let snapshot = &report.snapshot;
+    RunResult {
+        schema: SCHEMA.to_owned(),
+        version: VERSION,
+        tool: Tool { name: "fleetsim".to_owned(), version: report.environment.version.clone() },
+        scenario: scenario(report),
+        environment: EnvironmentResult {
+            os: report.environment.os.clone(),
+            cpus: report.environment.cpus,
+            fd_limit: report.environment.fd_limit,
+        },
+        run: run(report),
+        thresholds: thresholds(report),
+        totals: Totals { planned: Some(snapshot.planned), ..totals(snapshot, None, None) },
+        groups: groups(snapshot),
+        workloads: named(&snapshot.shape.workloads, |w| totals(snapshot, Some(w), None)),
+        spans: spans(snapshot),
+        series: snapshot.series.iter().map(point).collect(),
+        ledger: Ledger { anomalies: snapshot.anomalies.iter().map(|a| anomaly(snapshot, a)).collect() },
+        events: snapshot
+            .events
+            .iter()
+            .map(|event| EventResult { at_us: event.at_us, text: event.text.clone() })
+            .collect(),
+        generator: generator(report),
+    }
+}
+
+/// CPU while the load went on: means, and the busiest second of the busiest thread.
+pub(in crate::report) fn load_cpu(snapshot: &Snapshot) -> CpuUse {
+    let load: Vec<&Second> = snapshot.series.iter().filter(|second| second.phase == Phase::Load).collect();
+    #[expect(clippy::cast_precision_loss, reason = "a day of seconds at most")]
+    let mean =
+        |of: fn(&CpuUse) -> f64| load.iter().map(|s| of(&s.cpu)).sum::<f64>() / load.len().max(1) as f64;
+    CpuUse {
+        busiest_shard: load.iter().map(|s| s.cpu.busiest_shard).fold(0.0, f64::max),
+        generator: mean(|cpu| cpu.generator),
+        backend: mean(|cpu| cpu.backend),
+    }
+}
+
+fn scenario(report: &RunReport) -> ScenarioResult {
+    ScenarioResult {
+        name: report.scenario.name.clone(),
+        description: report.scenario.description.clone(),
+        labels: report.scenario.labels.clone(),
+        hash: report.scenario_hash.clone(),
+        resolved: report.resolved.clone(),
+    }
+}
+
+fn run(report: &RunReport) -> Run {
+    // A time beyond the year 9999 has no RFC 3339 form; a clock that says so is wrong anyway.
+    const YEAR_9999_MS: u64 = 253_402_300_799_000;
+    let start = UNIX_EPOCH + Duration::from_millis(report.started_wall_ms.min(YEAR_9999_MS));
+    Run {
+        start: humantime::format_rfc3339_millis(start).to_string(),
+        duration_s: report.duration.as_secs_f64(),
+        phase: report.snapshot.phase.name().to_owned(),
+        verdict: report.word().to_owned(),
+        exit: report.exit.code(),
+        valid: report.verdict.validity.valid,
+        seed: report.seed,
+        target: report.target.clone(),
+        clock: "real".to_owned(),
+        stopped: report.stopped,
+        problem: report.problem.clone(),
+    }
+}
+
+fn thresholds(report: &RunReport) -> Vec<ThresholdResult> {
+    // The built-in threshold stands last and has no counterpart in the scenario: it counts.
+    let units = report.scenario.thresholds.iter().map(unit).chain(std::iter::repeat("count"));
+    report
+        .verdict
+        .thresholds
+        .iter()
+        .zip(units)
+        .map(|(judged, unit)| ThresholdResult {
+            expect: judged.text.clone(),
+            observed: judged.observed,
+            unit: unit.to_owned(),
+            shown: judged.shown.clone(),
+            margin: judged.margin.clone(),
+            passed: report.passed(judged),
+            info: judged.info,
+            abort: judged.abort,
+        })
+        .collect()
+}
+
+fn unit(threshold: &Threshold) -> &'static str {
+    match (threshold.metric, threshold.aggregate) {
+        (Metric::Span(_), _) => "us",
+        (_, Aggregate::Rate) => "fraction",
+        _ => "count",
+    }
+}
+
+fn totals(snapshot: &Snapshot, workload: Option<usize>, group: Option<usize>) -> Totals {
+    let of = |part| accounting(&snapshot.totals.sum(part, workload, group));
+    Totals { planned: None, measured: of(Part::Measured), warm_up: of(Part::WarmUp) }
+}
+
+fn accounting(counts: &Counts) -> Accounting {
+    Accounting {
+        due: counts.due,
+        decided: counts.decided(),
+        started: counts.started,
+        classes: Class::ALL.into_iter().map(|c| (c.name().to_owned(), counts.class(c))).collect(),
+        refused_by_error: counts.refused.iter().map(|(error, n)| (error.to_string(), *n)).collect(),
+        timed_out_as_planned: counts.timed_out_as_planned,
+        findings: Finding::ALL
+            .into_iter()
+            .map(|f| {
+                let count = counts.finding(f);
+                let result = FindingResult { explained: count.explained, unexplained: count.unexplained };
+                (f.name().to_owned(), result)
+            })
+            .collect(),
+        unexplained: counts.unexplained(),
+    }
+}
+
+fn groups(snapshot: &Snapshot) -> IndexMap<String, GroupResult> {
+    named(&snapshot.shape.groups, |g| {
+        let gauge = snapshot.groups.get(g).copied().unwrap_or_default();
+        GroupResult {
+            devices: gauge.devices,
+            online: gauge.online,
+            reconnects: snapshot.totals.reconnects.get(g).copied().unwrap_or(0),
+            totals: totals(snapshot, None, Some(g)),
+        }
+    })
+}
+
+fn named<T>(names: &[String], value: impl Fn(usize) -> T) -> IndexMap<String, T> {
+    names.iter().enumerate().map(|(n, name)| (name.clone(), value(n))).collect()
+}
+
+fn spans(snapshot: &Snapshot) -> Vec<SpanResult> {
+    let mut spans = Vec::new();
+    for span in Span::ALL {
+        for (w, workload) in snapshot.shape.workloads.iter().enumerate() {
+            // Connects belong to no workload and are listed once.
+            let workload = (span != Span::Connect).then_some(workload);
+            if workload.is_none() && w > 0 {
+                break;
+            }
+            for (g, group) in snapshot.shape.groups.iter().enumerate() {
+                for outcome in Outcome::ALL {
+                    if let Some(histogram) = snapshot.totals.histogram(span, w, g, outcome) {
+                        spans.extend(span_result(span, workload, group, outcome, histogram));
+                    }
+                }
+            }
+        }
+    }
+    spans
+}
+
+fn span_result(
+    span: Span,
+    workload: Option<&String>,
+    group: &str,
+    outcome: Outcome,
+    histogram: &Histogram,
+) -> Option<SpanResult> {
+    Some(SpanResult {
+        span: span.name().to_owned(),
+        workload: workload.cloned(),
+        group: group.to_owned(),
+        outcome: outcome.name().to_owned(),
+        unit: "us".to_owned(),
+        count: histogram.len(),
+        clipped: histogram.clipped(),
+        percentiles: percentiles(histogram)?,
+        hdr_v2_base64: hdr_base64(histogram),
+    })
+}
+
+fn percentiles(histogram: &Histogram) -> Option<Percentiles> {
+    let at = |percentile| histogram.percentile(Percentile(percentile));
+    Some(Percentiles {
+        min: histogram.min()?,
+        mean: histogram.mean()?,
+        p50: at(50.0)?,
+        p90: at(90.0)?,
+        p95: at(95.0)?,
+        p99: at(99.0)?,
+        p99_9: at(99.9)?,
+        max: histogram.max()?,
+    })
+}
+
+fn hdr_base64(histogram: &Histogram) -> String {
+    let mut bytes = Vec::new();
+    V2DeflateSerializer::new()
+        .serialize(histogram.counts(), &mut bytes)
+        .expect("a bounded histogram fits the format and memory does not refuse bytes");
+    STANDARD.encode(bytes)
+}
+
+fn point(second: &Second) -> Point {
+    Point {
+        second: second.number,
+        phase: second.phase.name().to_owned(),
+        due: second.due,
+        started: second.started,
+        succeeded: second.succeeded,
+        other: second.other,
+        in_flight: second.in_flight,
+        online: second.online,
+        latency_us: PointLatency {
+            p50: second.latency_us_p50,
+            p95: second.latency_us_p95,
+            p99: second.latency_us_p99,
+            max: second.latency_us_max,
+        },
+        schedule_lag_us_p99: second.schedule_lag_us_p99,
+        device_lag_us_p99: second.device_lag_us_p99,
+        cpu: cpu(second.cpu),
+    }
+}
+
+fn cpu(cpu: CpuUse) -> CpuResult {
+    CpuResult { busiest_shard: cpu.busiest_shard, generator: cpu.generator, backend: cpu.backend }
+}
+
+fn anomaly(snapshot: &Snapshot, anomaly: &Anomaly) -> AnomalyResult {
+    AnomalyResult {
+        execution_id: anomaly.execution_id.clone(),
+        device: anomaly.device.clone(),
+        workload: snapshot.shape.workloads.get(anomaly.workload).cloned().unwrap_or_default(),
+        finding: anomaly.finding.name().to_owned(),
+        explained: anomaly.explained,
+        planned_us: anomaly.planned_us,
+        last_seen: anomaly.last_seen.clone(),
+    }
+}
+
+fn generator(report: &RunReport) -> Generator {
+    let validity = &report.verdict.validity;
+    let totals = &report.snapshot.totals;
+    Generator {
+        valid: validity.valid,
+        reasons: validity.reasons.clone(),
+        max_lag_us: validity.max_lag_us,
+        max_lag_set: validity.max_lag_set,
+        schedule_lag_us_p99: validity.schedule_lag_us_p99,
+        device_lag_us_p99: validity.device_lag_us_p99,
+        unsent: validity.unsent,
+        report_gap_s: report.snapshot.report_gap.as_secs_f64(),
+        cpu: cpu(load_cpu(&report.snapshot)),
+        dropped: totals.dropped.iter().map(|(queue, n)| ((*queue).to_owned(), *n)).collect(),
+        samples_without_histogram: totals.overflowed,
+    }
+}

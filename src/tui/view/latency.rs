@@ -1,0 +1,60 @@
+//! The latency of what succeeded, in logarithmic buckets.
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::Line;
+
+use super::bar::bar;
+use super::{lines, pane, span, title};
+use crate::report::log_buckets;
+use crate::report::words::span as time;
+use crate::stats::{Histogram, Outcome, Percentile, Span};
+use crate::tui::state::{Picture, UiState};
+use crate::tui::theme::Tone;
+use crate::units::{human_count, human_micros};
+
+pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, picture: &Picture, state: &UiState) {
+    let (name, histogram) = shown(picture);
+    let parts: Vec<String> = std::iter::once(name.to_owned()).chain(percentiles(&histogram)).collect();
+    let inner = pane(frame, area, state, title(&parts, area.width));
+    let buckets = log_buckets(&histogram, usize::from(inner.height));
+    let highest = buckets.iter().map(|bucket| bucket.count).max().unwrap_or(0);
+    let edges: Vec<String> = buckets.iter().map(|b| format!("≤ {}", human_micros(b.to_us))).collect();
+    let counts: Vec<String> = buckets.iter().map(|b| human_count(b.count)).collect();
+    let (edge_width, count_width) = (widest(&edges), widest(&counts));
+    let room = usize::from(inner.width).saturating_sub(edge_width + count_width + 2);
+    let room = u16::try_from(room).unwrap_or(u16::MAX);
+    let rows = buckets.iter().zip(edges.iter().zip(&counts)).map(|(bucket, (edge, count))| {
+        Line::from(vec![
+            span(format!("{edge:>edge_width$} {count:>count_width$} "), state.theme.style(Tone::Normal)),
+            span(bar(bucket.count, highest, room), state.theme.style(Tone::Bar)),
+        ])
+    });
+    lines(frame, inner, rows.collect());
+}
+
+/// Measured successes; before there are any, all that ended, warm-up included.
+pub(super) fn shown(picture: &Picture) -> (&'static str, Histogram) {
+    let totals = &picture.snapshot.totals;
+    let measured = totals.merged(Span::Latency, None, None, Some(Outcome::Succeeded));
+    if measured.is_empty() {
+        ("Latency so far, not measured", totals.recent_latency.clone())
+    } else {
+        ("Latency of succeeded", measured)
+    }
+}
+
+/// The figures of a title, the most telling first.
+pub(super) fn percentiles(histogram: &Histogram) -> Vec<String> {
+    let at = |percentile| time(histogram.percentile(Percentile(percentile)));
+    vec![
+        format!("p50 {}", at(50.0)),
+        format!("p99 {}", at(99.0)),
+        format!("max {}", time(histogram.max())),
+        format!("n {}", human_count(histogram.len())),
+    ]
+}
+
+fn widest(texts: &[String]) -> usize {
+    texts.iter().map(|text| text.chars().count()).max().unwrap_or(0)
+}
