@@ -20,4 +20,6 @@ pub mod backend;
 pub mod fleet;
 pub mod driver;
 pub mod report;
+pub mod run;
 pub mod tui;
+pub mod cli;

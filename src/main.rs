@@ -1,3 +1,5 @@
 //! The binary: nothing but the door to `cli`.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    fleetsim::cli::main().into()
+}

@@ -9,5 +9,7 @@
 mod backend_http;
 mod backend_mqtt;
 mod broker;
+mod program;
+mod runs;
 mod scenario;
 mod tidy;

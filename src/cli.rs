@@ -1,0 +1,174 @@
+//! Arguments → options; the only code that reads argv, prints and exits.
+//!
+//! Results go to standard output, progress and diagnostics to standard error. Clap's types stay in
+//! this module.
+
+mod backend;
+mod check;
+mod console;
+mod progress;
+mod run;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::exit::Exit;
+use crate::units::parse_duration;
+
+/// Rehearse AWS IoT command rollouts: virtual devices, an embedded backend, honest latency.
+///
+/// A scenario file says which devices there are, how they behave and which commands they are sent.
+/// `fleetsim run` connects the devices, starts the commands at their planned instants, and reports
+/// what the system in between did with them.
+#[derive(Debug, Parser)]
+#[command(name = "fleetsim", version, max_term_width = 100, after_help = exit_codes())]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+    /// When to use colour.
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto, env = "FLEETSIM_COLOR")]
+    color: Color,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run scenarios against their target and report.
+    Run(RunArguments),
+    /// Check scenarios without running them: every mistake, with its place.
+    Check(CheckArguments),
+    /// Serve the embedded AWS IoT Commands backend alone, for boto3, the AWS CLI or any MQTT client.
+    Backend(BackendArguments),
+}
+
+#[derive(Debug, Args)]
+struct RunArguments {
+    /// Scenario files; several run in order, and the most important exit code wins.
+    #[arg(required = true, value_name = "SCENARIO")]
+    scenarios: Vec<PathBuf>,
+    /// Write the result as JSON; `-` writes it to standard output and the summary to standard error.
+    #[arg(long, value_name = "FILE", env = "FLEETSIM_JSON")]
+    json: Option<PathBuf>,
+    /// Use this seed instead of the scenario's or a random one.
+    #[arg(long, value_name = "N", env = "FLEETSIM_SEED")]
+    seed: Option<u64>,
+    /// How long to wait for open executions after Ctrl-C or SIGTERM.
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration, env = "FLEETSIM_GRACE")]
+    grace: Duration,
+    /// Show the screen: `auto` does if standard output is a terminal and this is not CI.
+    #[arg(long, value_enum, default_value_t = When::Auto, env = "FLEETSIM_TUI")]
+    tui: When,
+    /// Time between progress lines when there is no screen.
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = interval, env = "FLEETSIM_INTERVAL")]
+    interval: Duration,
+    /// Print no progress, only the summary and errors.
+    #[arg(short, long)]
+    quiet: bool,
+    /// Generator threads [default: cores − 1, at least 1].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256), env = "FLEETSIM_SHARDS")]
+    shards: Option<u16>,
+}
+
+#[derive(Debug, Args)]
+struct CheckArguments {
+    /// Scenario files.
+    #[arg(required = true, value_name = "SCENARIO")]
+    scenarios: Vec<PathBuf>,
+    /// Print the plan too: totals, stages, and hashes of arrivals and decisions.
+    #[arg(long)]
+    plan: bool,
+    /// With --plan: a line for every device, with the hash of its decisions.
+    #[arg(long, requires = "plan")]
+    devices: bool,
+    /// Plan with this seed instead of the scenario's or a random one.
+    #[arg(long, value_name = "N", env = "FLEETSIM_SEED")]
+    seed: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+struct BackendArguments {
+    /// MQTT listener; port 0 takes a free port.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:1883", env = "FLEETSIM_MQTT")]
+    mqtt: SocketAddr,
+    /// HTTP listener for the Commands API; port 0 takes a free port.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080", env = "FLEETSIM_HTTP")]
+    http: SocketAddr,
+    /// Region that ARNs are made from.
+    #[arg(long, value_name = "REGION", default_value = "us-east-1", env = "FLEETSIM_REGION")]
+    region: String,
+    /// Account that ARNs are made from.
+    #[arg(long, value_name = "ACCOUNT", default_value = "123456789012", value_parser = account, env = "FLEETSIM_ACCOUNT")]
+    account: String,
+    /// Written once both listeners accept: {"http": …, "mqtt": …, "pid": …}, addresses as URLs.
+    #[arg(long, value_name = "FILE", env = "FLEETSIM_READY_FILE")]
+    ready_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum When {
+    /// Decide by the terminal.
+    Auto,
+    /// Always.
+    On,
+    /// Never.
+    Off,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Color {
+    /// Decide by the terminal, NO_COLOR and CLICOLOR_FORCE.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// Reads the arguments, does what they say, and returns how it ended.
+pub fn main() -> Exit {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help and version are answers, not mistakes. A closed pipe leaves nobody to tell.
+            error.print().ok();
+            return if error.use_stderr() { Exit::Usage } else { Exit::Ok };
+        }
+    };
+    let console = console::Console::new(arguments.color);
+    match arguments.command {
+        Command::Run(arguments) => run::run(&arguments, console),
+        Command::Check(arguments) => check::check(&arguments, console),
+        Command::Backend(arguments) => backend::serve(&arguments, console),
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    parse_duration(text).map_err(|error| error.to_string())
+}
+
+fn interval(text: &str) -> Result<Duration, String> {
+    let interval = duration(text)?;
+    if interval < Duration::from_secs(1) {
+        Err("progress comes once a second at the most".to_owned())
+    } else {
+        Ok(interval)
+    }
+}
+
+fn account(text: &str) -> Result<String, String> {
+    let twelve_digits = text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit());
+    if twelve_digits { Ok(text.to_owned()) } else { Err("an account is twelve digits".to_owned()) }
+}
+
+fn exit_codes() -> String {
+    let mut text = String::from("Exit codes:");
+    let mut codes = Exit::ALL;
+    codes.sort_by_key(|exit| exit.code());
+    for exit in codes {
+        use std::fmt::Write as _;
+        write!(text, "\n  {:>3}  {}", exit.code(), exit.meaning()).expect("writing to a String cannot fail");
+    }
+    text
+}

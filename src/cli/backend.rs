@@ -1,0 +1,102 @@
+//! `fleetsim backend`: the embedded backend alone, until Ctrl-C or SIGTERM.
+
+use std::net::{SocketAddr, TcpListener};
+
+use serde::Serialize;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::backend::{self, Config, Hooks, Listeners, Running};
+use crate::clock::Clock;
+use crate::exit::Exit;
+use crate::report;
+use crate::seed::Seed;
+
+use super::BackendArguments;
+use super::console::Console;
+
+/// What the ready file holds.
+#[derive(Debug, Serialize)]
+struct Ready {
+    http: String,
+    mqtt: String,
+    pid: u32,
+}
+
+pub(super) fn serve(arguments: &BackendArguments, console: Console) -> Exit {
+    match start(arguments, console) {
+        Ok(exit) => exit,
+        Err((exit, text)) => {
+            console.err(&format!("error: {text}"));
+            exit
+        }
+    }
+}
+
+fn start(arguments: &BackendArguments, console: Console) -> Result<Exit, (Exit, String)> {
+    if let Some(path) = &arguments.ready_file {
+        report::check_writable(path).map_err(|error| (Exit::CantCreate, error.to_string()))?;
+    }
+    let listeners =
+        Listeners { mqtt: listen(arguments.mqtt, "--mqtt")?, http: listen(arguments.http, "--http")? };
+    let config = Config {
+        clock: Clock::start(),
+        seed: Seed::random(),
+        region: arguments.region.clone(),
+        account: arguments.account.clone(),
+        hooks: Hooks::default(),
+    };
+    let stop = CancellationToken::new();
+    let bug = |what: &str, error: std::io::Error| (Exit::Software, format!("cannot start {what}: {error}"));
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| bug("the signal handler", error))?;
+    // Listening for signals before saying "ready": whoever waits for it may stop us at once.
+    let signals = runtime.block_on(async {
+        Ok::<_, std::io::Error>((signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?))
+    });
+    let (mut interrupt, mut terminate) = signals.map_err(|error| bug("the signal handler", error))?;
+    let running =
+        backend::start(listeners, config, stop.clone()).map_err(|error| bug("the backend", error))?;
+    announce(&running, arguments, console)?;
+    runtime.block_on(async {
+        tokio::select! {
+            biased; // Both mean the same; the order is for repeatability only.
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    });
+    stop.cancel();
+    if running.join().is_err() {
+        return Err((Exit::Software, "the backend ended unexpectedly: this is a bug of fleetsim".to_owned()));
+    }
+    Ok(Exit::Ok)
+}
+
+fn announce(running: &Running, arguments: &BackendArguments, console: Console) -> Result<(), (Exit, String)> {
+    let ready = Ready {
+        http: format!("http://{}", running.http),
+        mqtt: format!("mqtt://{}", running.mqtt),
+        pid: std::process::id(),
+    };
+    if let Some(path) = &arguments.ready_file {
+        let text = serde_json::to_string(&ready).map_err(|error| (Exit::Software, error.to_string()))?;
+        report::write_result(path, &text).map_err(|error| (Exit::CantCreate, error.to_string()))?;
+    }
+    console.err(&format!(
+        "AWS IoT Commands at {} (boto3: endpoint_url for iot and iot-jobs-data)\nMQTT at {}\nregion {}, account {}; \
+         Ctrl-C stops",
+        ready.http, ready.mqtt, arguments.region, arguments.account
+    ));
+    Ok(())
+}
+
+fn listen(address: SocketAddr, flag: &str) -> Result<TcpListener, (Exit, String)> {
+    TcpListener::bind(address).map_err(|error| {
+        (
+            Exit::Unavailable,
+            format!("cannot listen on {address} ({flag}): {error}; free the port or name another"),
+        )
+    })
+}

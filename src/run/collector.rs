@@ -1,0 +1,272 @@
+//! Merges what the shards report, second by second, into snapshots.
+//!
+//! A snapshot is the last second that all shards have delivered; reports of later seconds wait.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clock::Instant;
+use crate::stats::{
+    Anomaly, CpuUse, Event, GroupGauge, Part, Percentile, Phase, Second, Shape, Snapshot, Span, Statistics,
+};
+use crate::units::MICROS_PER_SECOND;
+
+use super::shard::ShardReport;
+
+/// What is known of one shard.
+#[derive(Debug, Default, Clone)]
+struct ShardState {
+    /// Seconds delivered: the next one due.
+    delivered: u64,
+    online: Vec<u64>,
+    ever_online: u64,
+    exhausted: bool,
+    open: usize,
+    ended: usize,
+    last_deadline: Instant,
+    foreign: u64,
+    cpu: Duration,
+    last_error: Option<String>,
+    finished: bool,
+}
+
+/// The totals of a run and its series so far.
+#[derive(Debug)]
+pub(super) struct Collector {
+    shape: Arc<Shape>,
+    epoch: Instant,
+    group_sizes: Vec<u64>,
+    planned: u64,
+    load_planned: Duration,
+    shards: Vec<ShardState>,
+    waiting: BTreeMap<u64, Vec<ShardReport>>,
+    totals: Statistics,
+    series: Vec<Second>,
+    events: Vec<Event>,
+    anomalies: Vec<Anomaly>,
+    /// CPU of shards (each) and backend at the last published second.
+    cpu_before: (Vec<Duration>, Duration),
+    cpu: CpuUse,
+    published: u64,
+    report_gap: Duration,
+    /// Dropped messages that the backend counts itself.
+    backend_dropped: u64,
+    pub load_begin: Option<Instant>,
+    pub phase: Phase,
+}
+
+impl Collector {
+    pub fn new(
+        shape: Arc<Shape>,
+        group_sizes: Vec<u64>,
+        shards: usize,
+        epoch: Instant,
+        planned: u64,
+        load_planned: Duration,
+    ) -> Self {
+        Self {
+            totals: Statistics::new(Arc::clone(&shape)),
+            shards: vec![ShardState { online: vec![0; group_sizes.len()], ..ShardState::default() }; shards],
+            cpu_before: (vec![Duration::ZERO; shards], Duration::ZERO),
+            shape,
+            epoch,
+            group_sizes,
+            planned,
+            load_planned,
+            waiting: BTreeMap::new(),
+            series: Vec::new(),
+            events: Vec::new(),
+            anomalies: Vec::new(),
+            cpu: CpuUse::default(),
+            published: 0,
+            report_gap: Duration::ZERO,
+            backend_dropped: 0,
+            load_begin: None,
+            phase: Phase::Connect,
+        }
+    }
+
+    /// Notes something worth a line.
+    pub fn event(&mut self, now: Instant, text: impl Into<String>) {
+        if self.events.len() < Snapshot::EVENTS_KEPT {
+            self.events.push(Event { at_us: now.micros_since(self.epoch), text: text.into() });
+        }
+    }
+
+    /// Takes a shard's report. Returns whether a new second is complete.
+    pub fn take(&mut self, report: ShardReport, now: Instant, backend_cpu: Duration) -> bool {
+        let shard = &mut self.shards[report.shard];
+        if !report.last {
+            let due = self.epoch.plus_micros((report.second + 1) * MICROS_PER_SECOND);
+            self.report_gap = self.report_gap.max(Duration::from_micros(now.micros_since(due)));
+        }
+        shard.delivered = report.second + 1;
+        shard.online.clone_from(&report.online);
+        shard.ever_online = report.ever_online;
+        shard.exhausted = report.exhausted;
+        shard.open = report.open;
+        shard.ended = report.ended;
+        shard.last_deadline = report.last_deadline;
+        shard.foreign = report.foreign;
+        shard.cpu = report.cpu;
+        shard.last_error.clone_from(&report.last_error);
+        shard.finished = report.last;
+        self.waiting.entry(report.second).or_default().push(report);
+        let complete = self.shards.iter().map(|shard| shard.delivered).min().unwrap_or(0);
+        let new = complete > self.published;
+        if new {
+            self.publish(complete, backend_cpu);
+        }
+        new
+    }
+
+    /// Merges what is complete into the totals and adds a point to the series.
+    fn publish(&mut self, complete: u64, backend_cpu: Duration) {
+        let mut second = Statistics::new(Arc::clone(&self.shape));
+        let later = self.waiting.split_off(&complete);
+        for report in std::mem::replace(&mut self.waiting, later).into_values().flatten() {
+            second.add(&report.statistics);
+            let room = Snapshot::ANOMALIES_KEPT - self.anomalies.len();
+            self.anomalies.extend(report.anomalies.into_iter().take(room));
+        }
+        #[expect(clippy::cast_precision_loss, reason = "a handful of seconds")]
+        let elapsed = (complete - self.published).max(1) as f64;
+        self.account_cpu(elapsed, backend_cpu);
+        self.published = complete;
+        self.totals.add(&second);
+        if self.series.len() == Snapshot::SERIES_KEPT {
+            self.series.remove(0);
+        }
+        self.series.push(self.point(complete - 1, &second));
+    }
+
+    fn account_cpu(&mut self, seconds: f64, backend_cpu: Duration) {
+        let (shards, backend) = &mut self.cpu_before;
+        let mut used = self.shards.iter().zip(shards.iter_mut()).map(|(shard, before)| {
+            let cores = shard.cpu.saturating_sub(*before).as_secs_f64() / seconds;
+            *before = shard.cpu;
+            cores
+        });
+        let (mut generator, mut busiest_shard) = (0.0, 0.0_f64);
+        for cores in &mut used {
+            generator += cores;
+            busiest_shard = busiest_shard.max(cores);
+        }
+        self.cpu = CpuUse {
+            busiest_shard,
+            generator,
+            backend: backend_cpu.saturating_sub(*backend).as_secs_f64() / seconds,
+        };
+        *backend = backend_cpu;
+    }
+
+    fn point(&self, number: u64, second: &Statistics) -> Second {
+        let both = |of: &Statistics| {
+            let mut counts = of.sum(Part::Measured, None, None);
+            counts.add(&of.sum(Part::WarmUp, None, None));
+            counts
+        };
+        let counts = both(second);
+        let succeeded = counts.class(crate::stats::Class::Succeeded);
+        let latency = |p| second.recent_latency.percentile(Percentile(p));
+        let lag = |span| second.merged(span, None, None, None).percentile(Percentile(99.0));
+        Second {
+            number,
+            phase: self.phase,
+            due: counts.due,
+            started: counts.started,
+            succeeded,
+            other: counts.decided() - succeeded,
+            in_flight: both(&self.totals).open(),
+            online: self.shards.iter().flat_map(|shard| &shard.online).sum(),
+            latency_us_p50: latency(50.0),
+            latency_us_p95: latency(95.0),
+            latency_us_p99: latency(99.0),
+            latency_us_max: second.recent_latency.max(),
+            schedule_lag_us_p99: lag(Span::ScheduleLag),
+            device_lag_us_p99: lag(Span::DeviceLag),
+            cpu: self.cpu,
+        }
+    }
+
+    /// Ends the collection: merges whatever is still waiting, complete or not.
+    pub fn close(&mut self, backend_cpu: Duration) {
+        let last = self.waiting.keys().max().map(|second| second + 1);
+        if let Some(last) = last {
+            self.publish(last.max(self.published + 1), backend_cpu);
+        }
+        for shard in 0..self.shards.len() {
+            self.totals.drop_from("executions nobody here started", self.shards[shard].foreign);
+        }
+        self.phase = Phase::Done;
+    }
+
+    /// What outputs read.
+    pub fn snapshot(&self, now: Instant) -> Snapshot {
+        let mut groups: Vec<GroupGauge> =
+            self.group_sizes.iter().map(|devices| GroupGauge { devices: *devices, online: 0 }).collect();
+        for shard in &self.shards {
+            for (group, online) in groups.iter_mut().zip(&shard.online) {
+                group.online += online;
+            }
+        }
+        let since = |from: Instant| Duration::from_micros(now.micros_since(from));
+        let draining = matches!(self.phase, Phase::Drain | Phase::Settle);
+        let mut totals = self.totals.clone();
+        totals.drop_from("messages to slow clients", self.backend_dropped);
+        totals.dropped.retain(|_, count| *count > 0);
+        Snapshot {
+            number: self.published,
+            phase: self.phase,
+            elapsed: since(self.epoch),
+            load_elapsed: self.load_begin.map(since),
+            load_planned: self.load_planned,
+            planned: self.planned,
+            last_deadline: draining
+                .then(|| Duration::from_micros(self.last_deadline().micros_since(self.epoch))),
+            shape: Arc::clone(&self.shape),
+            totals: Arc::new(totals),
+            groups,
+            series: Arc::new(self.series.clone()),
+            cpu: self.cpu,
+            report_gap: self.report_gap,
+            events: Arc::new(self.events.clone()),
+            anomalies: Arc::new(self.anomalies.clone()),
+        }
+    }
+
+    /// Messages the backend could not deliver to clients that read too slowly.
+    pub fn backend_dropped(&mut self, count: u64) {
+        self.backend_dropped = count;
+    }
+
+    /// Devices that have been subscribed at least once.
+    pub fn ever_online(&self) -> u64 {
+        self.shards.iter().map(|shard| shard.ever_online).sum()
+    }
+
+    /// Whether nothing more falls due anywhere.
+    pub fn exhausted(&self) -> bool {
+        self.shards.iter().all(|shard| shard.exhausted)
+    }
+
+    /// Entries that are not struck off, and those of them that only wait to be read back.
+    pub fn open(&self) -> (usize, usize) {
+        self.shards.iter().fold((0, 0), |(open, ended), shard| (open + shard.open, ended + shard.ended))
+    }
+
+    /// Whether every shard has sent its last report.
+    pub fn finished(&self) -> bool {
+        self.shards.iter().all(|shard| shard.finished)
+    }
+
+    /// Why some device is not connected.
+    pub fn last_error(&self) -> Option<&str> {
+        self.shards.iter().find_map(|shard| shard.last_error.as_deref())
+    }
+
+    fn last_deadline(&self) -> Instant {
+        self.shards.iter().map(|shard| shard.last_deadline).max().unwrap_or_default()
+    }
+}

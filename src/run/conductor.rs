@@ -1,0 +1,245 @@
+//! Leads a run through its phases: connect → load → drain → settle → done.
+//!
+//! One loop, one match per thing that can happen: a shard's report, a tick (stop requests, dead
+//! threads, a fleet that does not come up), a signal.
+
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+
+use crate::backend;
+use crate::clock::{Clock, Instant};
+use crate::control::{Control, Stop};
+use crate::exit::Exit;
+use crate::stats::{Phase, Snapshot};
+use crate::units::human_count;
+use crate::verdict::{self, Verdict};
+
+use super::collector::Collector;
+use super::shard::{ShardCommand, ShardReport};
+use super::signals::Signals;
+use super::{Injection, Options, Shards};
+
+/// Stop requests and dead threads are seen within this.
+const TICK_US: u64 = 50_000;
+/// A fleet of which nobody has come online for this long does not come up.
+const CONNECT_STALL_US: u64 = 30_000_000;
+/// Between "begin" and the load's first instant: every shard has heard by then.
+const LEAD_US: u64 = 20_000;
+/// Shards that do not end within this after they were told to are stuck.
+const FINISH_WAIT_US: u64 = 5_000_000;
+
+/// How a run ended, beside what was measured.
+#[derive(Debug, Default)]
+pub(super) struct Ending {
+    /// Stopped by the user.
+    pub stopped: bool,
+    /// Why it could not be done, with its exit code.
+    pub problem: Option<(Exit, String)>,
+}
+
+/// The loop's state.
+pub(super) struct Conductor<'a> {
+    pub clock: Clock,
+    pub options: &'a Options,
+    pub control: Control,
+    pub collector: Collector,
+    pub shards: &'a Shards,
+    pub backend: backend::Handle,
+    pub reports: mpsc::Receiver<ShardReport>,
+    pub snapshots: &'a watch::Sender<Option<std::sync::Arc<Snapshot>>>,
+    pub injections: Vec<(Duration, Injection)>,
+    pub devices: u64,
+    /// The most devices that have been online, and when that was first so.
+    pub connect_progress: (u64, Instant),
+    pub stop_seen: Stop,
+    /// When a stopped run ends at the latest.
+    pub drain_until: Option<Instant>,
+    pub ending: Ending,
+}
+
+impl Conductor<'_> {
+    /// Conducts the run until every shard has reported its end.
+    pub async fn conduct(mut self) -> (Collector, Ending) {
+        let mut signals = Signals::new();
+        let mut tick = self.clock.now();
+        while !self.is_over() {
+            tick = tick.plus_micros(TICK_US).max(self.clock.now());
+            tokio::select! {
+                biased; // A signal must not wait behind reports.
+                () = signals.stop_requested() => {
+                    self.control.request_stop();
+                }
+                Some(report) = self.reports.recv() => self.take(report),
+                () = self.clock.sleep_until(tick) => {}
+            }
+            self.step();
+        }
+        self.finish().await;
+        (self.collector, self.ending)
+    }
+
+    fn take(&mut self, report: ShardReport) {
+        let now = self.clock.now();
+        self.collector.backend_dropped(self.backend.counters().broker.dropped());
+        if self.collector.take(report, now, self.backend.cpu()) {
+            let snapshot = self.collector.snapshot(now);
+            let verdict = verdict::judge(&self.options.scenario, &snapshot);
+            self.snapshots.send_replace(Some(std::sync::Arc::new(snapshot)));
+            self.abort_if_asked(&verdict);
+        }
+    }
+
+    fn abort_if_asked(&mut self, verdict: &Verdict) {
+        if self.collector.phase != Phase::Load {
+            return;
+        }
+        if let Some(failed) = verdict.abort() {
+            let text = format!("threshold failed, load aborted: {} ({})", failed.text, failed.shown);
+            self.collector.event(self.clock.now(), text);
+            self.stop_load();
+        }
+    }
+
+    fn step(&mut self) {
+        let now = self.clock.now();
+        self.obey(now);
+        self.inject(now);
+        match self.collector.phase {
+            Phase::Connect => self.watch_connects(now),
+            Phase::Load if self.collector.exhausted() => {
+                self.enter(Phase::Drain, now, "load ended, draining");
+            }
+            Phase::Drain => {
+                let (open, ended) = self.collector.open();
+                if open > 0 && open == ended {
+                    self.enter(Phase::Settle, now, "all executions ended, reading their records back");
+                }
+            }
+            Phase::Load | Phase::Settle | Phase::Done => {}
+        }
+        if let Some(shard) = self.shards.dead() {
+            self.fail(
+                Exit::Software,
+                format!("generator thread {shard} ended unexpectedly: this is a bug of fleetsim"),
+            );
+        }
+    }
+
+    fn obey(&mut self, now: Instant) {
+        let stop = self.control.stop();
+        if stop == self.stop_seen {
+            return;
+        }
+        self.stop_seen = stop;
+        self.ending.stopped = true;
+        match stop {
+            Stop::No => {}
+            Stop::Drain => {
+                let grace = self.options.grace;
+                self.collector
+                    .event(now, format!("stop requested, draining for at most {}s", grace.as_secs()));
+                self.drain_until = Some(now.plus(grace));
+                self.stop_load();
+            }
+            Stop::Now => {
+                self.collector.event(now, "stop requested again, ending at once");
+                self.drain_until = Some(now);
+            }
+        }
+    }
+
+    fn inject(&mut self, now: Instant) {
+        let Some(begin) = self.collector.load_begin else { return };
+        let due = |(after, _): &mut (Duration, Injection)| now >= begin.plus(*after);
+        for (_, injection) in self.injections.extract_if(.., due).collect::<Vec<_>>() {
+            match injection {
+                Injection::OnBackend(job) => {
+                    self.backend.run_on_thread(job);
+                }
+                Injection::OnShard(shard, job) => self.shards.send(shard, ShardCommand::Run(job)),
+            }
+        }
+    }
+
+    fn watch_connects(&mut self, now: Instant) {
+        let online = self.collector.ever_online();
+        if online == self.devices {
+            let begin = now.plus_micros(LEAD_US);
+            self.collector.load_begin = Some(begin);
+            self.shards.send_all(|| ShardCommand::Begin(begin));
+            self.enter(Phase::Load, now, "all devices subscribed, load begins");
+            return;
+        }
+        let (before, since) = self.connect_progress;
+        if online > before {
+            self.connect_progress = (online, now);
+        } else if now.micros_since(since) > CONNECT_STALL_US + self.slowest_connect_gap_us() {
+            let cause = self.collector.last_error().unwrap_or("no answer");
+            let text = format!(
+                "the fleet did not connect: {} of {} devices online, none more for {}s; last error: {cause}",
+                human_count(online),
+                human_count(self.devices),
+                CONNECT_STALL_US / 1_000_000
+            );
+            self.fail(Exit::Unavailable, text);
+        }
+    }
+
+    /// A group that connects one device an hour is slow by wish.
+    fn slowest_connect_gap_us(&self) -> u64 {
+        let gap = |group: &crate::scenario::Group| {
+            let rate = group.connect.rate.map(crate::units::Rate::per_second).filter(|rate| *rate > 0.0)?;
+            Some(crate::units::micros(Duration::from_secs_f64(1.0 / rate)))
+        };
+        self.options.scenario.groups.iter().filter_map(gap).max().unwrap_or(0)
+    }
+
+    fn enter(&mut self, phase: Phase, now: Instant, text: &str) {
+        self.collector.phase = phase;
+        self.collector.event(now, text);
+    }
+
+    fn stop_load(&mut self) {
+        self.shards.send_all(|| ShardCommand::StopLoad);
+        if self.collector.phase <= Phase::Load {
+            self.collector.phase = Phase::Drain;
+        }
+    }
+
+    fn fail(&mut self, exit: Exit, text: String) {
+        if self.ending.problem.is_none() {
+            self.collector.event(self.clock.now(), text.clone());
+            self.ending.problem = Some((exit, text));
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        let drained = self.collector.phase >= Phase::Drain
+            && self.collector.exhausted()
+            && self.collector.open().0 == 0;
+        let out_of_time = self.drain_until.is_some_and(|until| self.clock.now() >= until);
+        drained || out_of_time || self.ending.problem.is_some()
+    }
+
+    /// Tells the shards to end and collects their last reports.
+    async fn finish(&mut self) {
+        self.shards.send_all(|| ShardCommand::Finish);
+        let deadline = self.clock.now().plus_micros(FINISH_WAIT_US);
+        while !self.collector.finished() {
+            let Some(Some(report)) = self.clock.timeout_at(deadline, self.reports.recv()).await else {
+                // The channel is closed: a shard has panicked. Or it is stuck: what it knew is lost.
+                self.fail(
+                    Exit::Software,
+                    "a generator thread did not end: this is a bug of fleetsim".to_owned(),
+                );
+                break;
+            };
+            let now = self.clock.now();
+            self.collector.take(report, now, self.backend.cpu());
+        }
+        self.collector.close(self.backend.cpu());
+        let snapshot = self.collector.snapshot(self.clock.now());
+        self.snapshots.send_replace(Some(std::sync::Arc::new(snapshot)));
+    }
+}

@@ -1,0 +1,88 @@
+//! What is checked before the first connect: each failure names the limit, what is needed and how
+//! to raise it.
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::driver;
+
+/// Descriptors the program needs besides connections: standard streams, pollers, timers, listeners, files;
+/// about 30 are seen.
+const SPARE: u64 = 60;
+
+/// Why a run cannot begin on this machine.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PreflightError {
+    /// Too few file descriptors.
+    #[error(
+        "this run needs {needed} file descriptors ({devices} devices and {connections} API connections, two \
+         each), but the limit is {limit}; raise it with `ulimit -n {needed}` or use fewer devices"
+    )]
+    Descriptors {
+        /// What is needed.
+        needed: u64,
+        /// The hard limit.
+        limit: u64,
+        /// Devices of the scenario.
+        devices: u64,
+        /// Connections of the driver.
+        connections: u64,
+    },
+}
+
+/// The soft limit on open files, if there is one.
+pub(super) fn descriptor_limit() -> Option<u64> {
+    getrlimit(Resource::Nofile).current
+}
+
+/// Makes sure there are descriptors for both ends of every connection; raises the soft limit to
+/// what is needed where the hard limit allows.
+pub(super) fn descriptors(devices: u64) -> Result<(), PreflightError> {
+    let connections = driver::CONNECTIONS as u64;
+    let needed = 2 * (devices + connections) + SPARE;
+    let limit = getrlimit(Resource::Nofile);
+    match descriptors_to_ask_for(needed, limit.current, limit.maximum) {
+        Ok(None) => Ok(()),
+        Ok(Some(ask)) => setrlimit(Resource::Nofile, Rlimit { current: Some(ask), maximum: limit.maximum })
+            .map_err(|_| PreflightError::Descriptors {
+                needed,
+                limit: limit.current.unwrap_or(0),
+                devices,
+                connections,
+            }),
+        Err(limit) => Err(PreflightError::Descriptors { needed, limit, devices, connections }),
+    }
+}
+
+/// `None`: enough. `Some`: the soft limit to set. `Err`: the hard limit that is in the way.
+fn descriptors_to_ask_for(needed: u64, soft: Option<u64>, hard: Option<u64>) -> Result<Option<u64>, u64> {
+    match (soft, hard) {
+        (None, _) => Ok(None),
+        (Some(soft), _) if soft >= needed => Ok(None),
+        (Some(_), Some(hard)) if hard < needed => Err(hard),
+        (Some(_), _) => Ok(Some(needed)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_soft_limit_is_raised_only_when_needed_and_allowed() {
+        for (needed, soft, hard, expected) in [
+            (100, Some(1024), Some(4096), Ok(None)),
+            (100, None, None, Ok(None)),
+            (2000, Some(1024), Some(4096), Ok(Some(2000))),
+            (2000, Some(1024), None, Ok(Some(2000))),
+            (9000, Some(1024), Some(4096), Err(4096)),
+        ] {
+            assert_eq!(descriptors_to_ask_for(needed, soft, hard), expected, "{needed} {soft:?} {hard:?}");
+        }
+    }
+
+    #[test]
+    fn too_few_descriptors_name_the_remedy() {
+        let error = descriptors(100_000_000).unwrap_err().to_string();
+        assert!(error.contains("ulimit -n 200000188"), "{error}");
+    }
+}

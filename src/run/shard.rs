@@ -1,0 +1,244 @@
+//! A generator shard: one thread, one runtime, a slice of the devices and the starts of *their*
+//! executions, one ledger, one recorder. Both ends of an execution meet here, on one clock.
+
+use std::cell::RefCell;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use tokio::sync::{Notify, mpsc};
+use tokio::task::{JoinSet, LocalSet};
+use tokio_util::sync::CancellationToken;
+
+use crate::backend;
+use crate::clock::{Alarm, Clock, Instant, thread_cpu};
+use crate::driver::{self, Driver, HttpApi};
+use crate::fleet::{self, Fleet};
+use crate::ledger::{Ledger, LedgerAnomaly};
+use crate::plan::Plan;
+use crate::scenario::Target;
+use crate::stats::{Anomaly, Statistics};
+use crate::units::MICROS_PER_SECOND;
+
+use super::direct::DirectApi;
+
+/// What a shard is asked to do.
+pub(super) enum ShardCommand {
+    /// The load begins at this instant.
+    Begin(Instant),
+    /// Start nothing more.
+    StopLoad,
+    /// Strike off what is open, report, and end.
+    Finish,
+    /// Run this on the shard's thread: how a test blocks it.
+    Run(Box<dyn FnOnce() + Send>),
+}
+
+/// What a shard says once a second, and at its end.
+#[derive(Debug)]
+pub(super) struct ShardReport {
+    pub shard: usize,
+    /// The second of the run that it completes.
+    pub second: u64,
+    pub statistics: Statistics,
+    pub online: Vec<u64>,
+    pub ever_online: u64,
+    /// Nothing more will fall due.
+    pub exhausted: bool,
+    /// Entries not struck off, and those of them that only wait to be read back.
+    pub open: usize,
+    pub ended: usize,
+    pub last_deadline: Instant,
+    pub anomalies: Vec<Anomaly>,
+    pub foreign: u64,
+    pub cpu: Duration,
+    pub last_error: Option<String>,
+    /// The shard's end: everything is in.
+    pub last: bool,
+}
+
+/// What a shard is made from.
+pub(super) struct ShardSetup {
+    pub number: usize,
+    pub shards: usize,
+    pub clock: Clock,
+    /// Where second 0 begins.
+    pub epoch: Instant,
+    pub plan: Plan,
+    pub mqtt: SocketAddr,
+    pub http: SocketAddr,
+    pub records: backend::Handle,
+    pub commands: mpsc::Receiver<ShardCommand>,
+    pub reports: mpsc::Sender<ShardReport>,
+}
+
+/// Starts the shard's thread.
+pub(super) fn spawn(setup: ShardSetup) -> std::io::Result<thread::JoinHandle<std::io::Result<()>>> {
+    thread::Builder::new().name(format!("fleetsim-shard-{}", setup.number)).spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        LocalSet::new().block_on(&runtime, async move {
+            Shard::new(setup).run().await;
+        });
+        Ok(())
+    })
+}
+
+struct Shard {
+    number: usize,
+    clock: Clock,
+    plan: Plan,
+    epoch: Instant,
+    ledger: Rc<RefCell<Ledger>>,
+    fleet: Rc<Fleet>,
+    driver: Rc<Driver>,
+    timers_changed: Rc<Notify>,
+    stop: CancellationToken,
+    commands: mpsc::Receiver<ShardCommand>,
+    reports: mpsc::Sender<ShardReport>,
+    load_begin: Option<Instant>,
+    /// Dropped, and so ended, with the shard.
+    _lanes: JoinSet<()>,
+}
+
+impl Shard {
+    fn new(setup: ShardSetup) -> Self {
+        let ShardSetup { number, shards, clock, epoch, plan, mqtt, http, records, commands, reports } = setup;
+        let settle_changed = Rc::new(Notify::new());
+        let timers_changed = Rc::new(Notify::new());
+        let statistics = Statistics::new(Arc::new(plan.scenario().shape()));
+        let ledger = Rc::new(RefCell::new(Ledger::new(statistics, Rc::clone(&settle_changed))));
+        let stop = CancellationToken::new();
+        let fleet = Rc::new(Fleet::new(
+            fleet::Setup {
+                clock,
+                plan: plan.clone(),
+                broker: mqtt,
+                ledger: Rc::clone(&ledger),
+                timers_changed: Rc::clone(&timers_changed),
+                stop: stop.clone(),
+            },
+            number,
+            shards,
+        ));
+        let driver = Rc::new(Driver::new(clock, plan.clone(), Rc::clone(&ledger), number, shards));
+        let mut lanes = JoinSet::new();
+        let Target::Embedded(target) = &plan.scenario().target;
+        for _ in 0..driver::CONNECTIONS.div_ceil(shards) {
+            let api = HttpApi::new(http, &target.region, clock);
+            lanes.spawn_local(driver::start_worker(Rc::clone(&driver), api));
+        }
+        let (since, ids) = (Rc::clone(&fleet), Rc::clone(&fleet));
+        lanes.spawn_local(driver::settle_lane(
+            Rc::clone(&driver),
+            DirectApi::new(records),
+            move |slot| since.online_since(slot),
+            move |slot| ids.device_id(slot),
+            settle_changed,
+        ));
+        Self {
+            number,
+            clock,
+            plan,
+            epoch,
+            ledger,
+            fleet,
+            driver,
+            timers_changed,
+            stop,
+            commands,
+            reports,
+            load_begin: None,
+            _lanes: lanes,
+        }
+    }
+
+    /// The pacer: drains what is due, sleeps until the next thing is.
+    async fn run(mut self) {
+        let alarm = Alarm::new();
+        self.fleet.connect();
+        let mut second = 0;
+        loop {
+            let now = self.clock.now();
+            self.fleet.fire_due(now);
+            self.driver.pick_due(now, |device| self.fleet.slot_of(device));
+            let report_at = self.epoch.plus_micros((second + 1) * MICROS_PER_SECOND);
+            if now >= report_at {
+                // A shard that was held up reports the last second that is over.
+                second = now.micros_since(self.epoch) / MICROS_PER_SECOND;
+                self.try_report(second - 1);
+                continue;
+            }
+            let next = [self.fleet.next_due(), self.driver.next_due(), Some(report_at)];
+            let next = next.into_iter().flatten().min().unwrap_or(report_at);
+            tokio::select! {
+                biased; // A command must not wait behind a busy schedule.
+                command = self.commands.recv() => match command {
+                    Some(ShardCommand::Begin(at)) => {
+                        self.load_begin = Some(at);
+                        self.driver.begin(at);
+                    }
+                    Some(ShardCommand::StopLoad) => {
+                        self.driver.stop(self.clock.now(), |device| self.fleet.slot_of(device));
+                    }
+                    Some(ShardCommand::Run(job)) => job(),
+                    Some(ShardCommand::Finish) | None => break,
+                },
+                () = self.timers_changed.notified() => {}
+                () = alarm.sleep_until(&self.clock, next) => {}
+            }
+        }
+        self.finish(second).await;
+    }
+
+    /// A full channel means a busy collector: what was measured stays here until the next second.
+    fn try_report(&mut self, second: u64) {
+        if let Ok(permit) = self.reports.clone().try_reserve() {
+            permit.send(self.report(second, false));
+        }
+    }
+
+    async fn finish(mut self, second: u64) {
+        self.driver.stop(self.clock.now(), |device| self.fleet.slot_of(device));
+        self.ledger.borrow_mut().finish();
+        let report = self.report(second, true);
+        // The collector may be gone already; then nobody wants the report.
+        self.reports.send(report).await.ok();
+        self.stop.cancel();
+    }
+
+    fn report(&mut self, second: u64, last: bool) -> ShardReport {
+        let mut ledger = self.ledger.borrow_mut();
+        let anomalies = ledger.take_anomalies();
+        ShardReport {
+            shard: self.number,
+            second,
+            statistics: ledger.statistics.take(),
+            online: self.fleet.online(),
+            ever_online: self.fleet.ever_online(),
+            exhausted: self.driver.is_exhausted(),
+            open: ledger.open(),
+            ended: ledger.ended(),
+            last_deadline: ledger.last_deadline(),
+            anomalies: anomalies.into_iter().map(|anomaly| self.named(anomaly)).collect(),
+            foreign: ledger.foreign(),
+            cpu: thread_cpu(),
+            last_error: self.fleet.last_error(),
+            last,
+        }
+    }
+
+    fn named(&self, anomaly: LedgerAnomaly) -> Anomaly {
+        let device = self.fleet.device_id(anomaly.origin.device);
+        Anomaly {
+            execution_id: anomaly.execution_id.map(|id| id.to_string()),
+            device: device.map(|device| self.plan.client_id(device)).unwrap_or_default(),
+            workload: usize::from(anomaly.origin.workload),
+            finding: anomaly.finding,
+            explained: anomaly.explained,
+            planned_us: anomaly.planned_at.micros_since(self.load_begin.unwrap_or(self.epoch)),
+            last_seen: anomaly.last_seen.to_owned(),
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! The real binary: exit codes, the one clear line for each mistake, signals.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_fleetsim");
+
+fn fleetsim(arguments: &[&str]) -> Output {
+    Command::new(PROGRAM).args(arguments).env("NO_COLOR", "1").output().unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn shipped(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios").join(name)
+}
+
+/// A scenario file of a few seconds in a folder of its own.
+fn file(folder: &Path, name: &str, text: &str) -> String {
+    let path = folder.join(name);
+    fs::write(&path, text).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+fn small(duration: &str) -> String {
+    format!(
+        "version: 1\nname: small\nseed: 3\nvalidity: {{ max_lag: 500ms }}\ngroups: {{ g: {{ count: 10, behavior: {{ delay: \
+         10ms }} }} }}\nworkloads:\n  w:\n    command: {{ name: c, timeout: 5s }}\n    load: {{ arrival_rate: {{ stages: [{{ \
+         rate: 20/s, duration: {duration} }}] }} }}\n"
+    )
+}
+
+#[test]
+fn several_mistakes_are_listed_at_once_and_nothing_starts() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "version: 1\nname: Bad Name\ngroups:\n  g: { count: 0, behaviour: { delay: 5 } }\nworkloads:\n  w:\n    command: \
+                { name: c, timeout: 2s }\n    load: { arrival_rate: { stages: [{ rate: 10/sec, duration: 5s }] } }\nthresholds:\n  \
+                - expect: p99(latencee) < 1s\n";
+    let path = file(folder.path(), "bad.yaml", text);
+    let json = folder.path().join("out.json");
+    let output = fleetsim(&["run", &path, "--json", json.to_str().unwrap()]);
+    let said = stderr(&output);
+    assert_eq!(output.status.code(), Some(65), "{said}");
+    for place in [":2:7", ":4:15", ":4:18", ":8:46", ":10:17"] {
+        assert!(said.contains(&format!("bad.yaml{place}")), "no mistake at {place}:\n{said}");
+    }
+    assert!(said.contains("did you mean `behavior`"), "{said}");
+    assert!(!json.exists() && stdout(&output).is_empty(), "nothing was run");
+}
+
+#[test]
+fn a_missing_scenario_is_one_clear_line() {
+    let output = fleetsim(&["run", "no/such/file.yaml"]);
+    assert_eq!(output.status.code(), Some(66));
+    assert_eq!(stderr(&output).trim_end().lines().count(), 1, "{}", stderr(&output));
+    assert!(stderr(&output).contains("no/such/file.yaml"));
+}
+
+#[test]
+fn an_output_that_cannot_be_written_is_found_before_the_run() {
+    let output = fleetsim(&[
+        "run",
+        shipped("quickstart.yaml").to_str().unwrap(),
+        "--json",
+        "/no/such/folder/out.json",
+    ]);
+    let said = stderr(&output);
+    assert_eq!(output.status.code(), Some(73), "{said}");
+    assert_eq!(said.trim_end().lines().count(), 1, "{said}");
+    assert!(said.contains("/no/such/folder"), "{said}");
+}
+
+#[test]
+fn an_address_in_use_is_one_clear_line() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let text = format!("{}target: {{ embedded: {{ mqtt: \"{address}\" }} }}\n", small("1s"));
+    let output = fleetsim(&["run", "--quiet", &file(folder.path(), "taken.yaml", &text)]);
+    let said = format!("{}{}", stdout(&output), stderr(&output));
+    assert_eq!(output.status.code(), Some(69), "{said}");
+    assert!(said.contains(&format!("cannot listen on {address} (`target.embedded.mqtt`)")), "{said}");
+    let output = fleetsim(&["backend", "--mqtt", &address.to_string(), "--http", "127.0.0.1:0"]);
+    assert_eq!(output.status.code(), Some(69));
+    assert_eq!(stderr(&output).trim_end().lines().count(), 1, "{}", stderr(&output));
+}
+
+#[test]
+fn bad_flags_say_what_is_wrong() {
+    for arguments in
+        [&["run"][..], &["run", "x.yaml", "--grace", "5"], &["frobnicate"], &["check", "x.yaml", "--devices"]]
+    {
+        let output = fleetsim(arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", stderr(&output));
+    }
+    assert_eq!(fleetsim(&["--help"]).status.code(), Some(0));
+    assert_eq!(fleetsim(&["--version"]).status.code(), Some(0));
+}
+
+#[test]
+fn the_same_seed_prints_the_same_plan() {
+    let path = shipped("fleet-5000.yaml");
+    let plan = |seed: &str| stdout(&fleetsim(&["check", path.to_str().unwrap(), "--plan", "--seed", seed]));
+    assert_eq!(plan("42"), plan("42"));
+    assert_ne!(plan("42"), plan("43"));
+}
+
+#[test]
+fn a_run_ends_with_its_summary_and_its_result() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = file(folder.path(), "small.yaml", &small("2s"));
+    let output = fleetsim(&["run", &path, "--json", "-"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let result: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(result["version"], 1);
+    assert_eq!(result["run"]["exit"], 0);
+    assert_eq!(result["run"]["seed"], 3);
+    assert!(stderr(&output).contains("PASSED"), "the summary moves to standard error: {}", stderr(&output));
+}
+
+/// Starts a long run and waits until its load has begun.
+fn long_run(folder: &Path) -> (Child, BufReader<std::process::ChildStderr>, PathBuf) {
+    let path = file(folder, "long.yaml", &small("10m"));
+    let json = folder.join("result.json");
+    let mut child = Command::new(PROGRAM)
+        .args(["run", &path, "--tui", "off", "--json", json.to_str().unwrap()])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap());
+    let mut said = String::new();
+    while !said.contains("load begins") {
+        assert!(lines.read_line(&mut said).unwrap() > 0, "the run ended before its load began:\n{said}");
+    }
+    (child, lines, json)
+}
+
+fn signal(child: &Child, signal: Signal) {
+    let pid = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+    kill_process(pid, signal).unwrap();
+}
+
+#[test]
+fn one_signal_stops_drains_and_writes_everything() {
+    for stop in [Signal::TERM, Signal::INT] {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut child, mut lines, json) = long_run(folder.path());
+        signal(&child, stop);
+        let mut rest = String::new();
+        lines.read_to_string(&mut rest).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(105), "{rest}");
+        let result: serde_json::Value = serde_json::from_str(&fs::read_to_string(&json).unwrap()).unwrap();
+        assert_eq!(result["run"]["exit"], 105);
+        assert_eq!(result["run"]["stopped"], true);
+    }
+}
+
+#[test]
+fn the_backend_says_when_it_is_ready_and_stops_at_a_signal() {
+    let folder = tempfile::tempdir().unwrap();
+    let ready = folder.path().join("ready.json");
+    let mut child = Command::new(PROGRAM)
+        .args([
+            "backend",
+            "--mqtt",
+            "127.0.0.1:0",
+            "--http",
+            "127.0.0.1:0",
+            "--ready-file",
+            ready.to_str().unwrap(),
+        ])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut first = String::new();
+    BufReader::new(child.stderr.take().unwrap()).read_line(&mut first).unwrap();
+    let said: serde_json::Value = serde_json::from_str(&fs::read_to_string(&ready).unwrap()).unwrap();
+    assert_eq!(said["pid"], child.id());
+    for (key, scheme) in [("http", "http://"), ("mqtt", "mqtt://")] {
+        let address = said[key].as_str().unwrap().strip_prefix(scheme).unwrap();
+        std::net::TcpStream::connect(address).unwrap();
+    }
+    signal(&child, Signal::TERM);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
