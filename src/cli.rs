@@ -41,6 +41,8 @@ enum Command {
     Check(CheckArguments),
     /// Serve the embedded AWS IoT Commands backend alone, for boto3, the AWS CLI or any MQTT client.
     Backend(BackendArguments),
+    /// Print the JSON Schema of scenario files, for completion and hover text in editors.
+    Schema,
 }
 
 #[derive(Debug, Args)]
@@ -140,8 +142,17 @@ pub fn main() -> Exit {
     match arguments.command {
         Command::Run(arguments) => run::run(&arguments, console),
         Command::Check(arguments) => check::check(&arguments, console),
+        Command::Schema => {
+            console.out(&schema());
+            Exit::Ok
+        }
         Command::Backend(arguments) => backend::serve(&arguments, console),
     }
+}
+
+/// The schema as `scenarios/scenario.schema.json` holds it.
+fn schema() -> String {
+    format!("{:#}\n", crate::scenario::schema())
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

@@ -264,11 +264,11 @@ fn validity(scenario: &Scenario, snapshot: &Snapshot) -> Validity {
         device_lag_us_p99: p99(Span::DeviceLag),
         unsent: counts.class(Class::Unsent),
     };
-    let reasons = void_reasons(&validity, counts.due, snapshot.report_gap);
+    let reasons = void_reasons(&validity, counts.due, snapshot);
     Validity { valid: reasons.is_empty(), reasons, ..validity }
 }
 
-fn void_reasons(validity: &Validity, due: u64, report_gap: Duration) -> Vec<String> {
+fn void_reasons(validity: &Validity, due: u64, snapshot: &Snapshot) -> Vec<String> {
     let mut reasons = Vec::new();
     let lags = [("schedule_lag", validity.schedule_lag_us_p99), ("device_lag", validity.device_lag_us_p99)];
     for (name, lag) in lags {
@@ -281,13 +281,14 @@ fn void_reasons(validity: &Validity, due: u64, report_gap: Duration) -> Vec<Stri
         }
     }
     #[expect(clippy::cast_precision_loss, reason = "counts of a run are far below 2^53")]
-    if validity.unsent as f64 > due as f64 * MAX_UNSENT {
+    if !snapshot.stopped && validity.unsent as f64 > due as f64 * MAX_UNSENT {
         reasons.push(format!(
             "{} of {} due starts were never picked up, over the limit of 0.1%",
             human_count(validity.unsent),
             human_count(due)
         ));
     }
+    let report_gap = snapshot.report_gap;
     if report_gap > MAX_REPORT_GAP {
         reasons.push(format!(
             "a generator thread gave no report for {:.1}s, over the limit of {}s",

@@ -99,6 +99,7 @@ pub fn empty(phase: Phase, elapsed_s: u64) -> Snapshot {
         series: Arc::default(),
         cpu: CpuUse::default(),
         report_gap: Duration::ZERO,
+        stopped: false,
         events: Arc::default(),
         anomalies: Arc::default(),
     }

@@ -54,6 +54,7 @@ pub(super) struct Collector {
     backend_dropped: u64,
     pub load_begin: Option<Instant>,
     pub phase: Phase,
+    pub stopped: bool,
 }
 
 impl Collector {
@@ -84,6 +85,7 @@ impl Collector {
             backend_dropped: 0,
             load_begin: None,
             phase: Phase::Connect,
+            stopped: false,
         }
     }
 
@@ -231,6 +233,7 @@ impl Collector {
             series: Arc::new(self.series.clone()),
             cpu: self.cpu,
             report_gap: self.report_gap,
+            stopped: self.stopped,
             events: Arc::new(self.events.clone()),
             anomalies: Arc::new(self.anomalies.clone()),
         }

@@ -133,6 +133,7 @@ impl Conductor<'_> {
         }
         self.stop_seen = stop;
         self.ending.stopped = true;
+        self.collector.stopped = true;
         match stop {
             Stop::No => {}
             Stop::Drain => {

@@ -180,7 +180,10 @@ impl Shard {
                         self.driver.begin(at);
                     }
                     Some(ShardCommand::StopLoad) => {
-                        self.driver.stop(self.clock.now(), |device| self.fleet.slot_of(device));
+                        // What is due by now is still sent; only then the load is over.
+                        let now = self.clock.now();
+                        self.driver.pick_due(now, |device| self.fleet.slot_of(device));
+                        self.driver.stop(now, |device| self.fleet.slot_of(device));
                     }
                     Some(ShardCommand::Run(job)) => job(),
                     Some(ShardCommand::Finish) | None => break,

@@ -145,6 +145,8 @@ pub struct Snapshot {
     pub cpu: CpuUse,
     /// Whole run: the longest time that a shard's report was missing.
     pub report_gap: Duration,
+    /// Somebody asked the run to stop: what fell due meanwhile and was not sent was not sent by wish.
+    pub stopped: bool,
     /// Events so far, oldest first.
     pub events: Arc<Vec<Event>>,
     /// The first anomalies.

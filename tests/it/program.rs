@@ -1,7 +1,7 @@
 //! The real binary: exit codes, the one clear line for each mistake, signals.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead, BufReader, Read as _};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -117,6 +117,13 @@ fn the_same_seed_prints_the_same_plan() {
 }
 
 #[test]
+fn the_schema_beside_the_scenarios_is_current() {
+    let printed = stdout(&fleetsim(&["schema"]));
+    let kept = fs::read_to_string(shipped("scenario.schema.json")).unwrap();
+    assert_eq!(kept, printed, "write it again: fleetsim schema > scenarios/scenario.schema.json");
+}
+
+#[test]
 fn a_run_ends_with_its_summary_and_its_result() {
     let folder = tempfile::tempdir().unwrap();
     let path = file(folder.path(), "small.yaml", &small("2s"));
@@ -130,8 +137,8 @@ fn a_run_ends_with_its_summary_and_its_result() {
 }
 
 /// Starts a long run and waits until its load has begun.
-fn long_run(folder: &Path) -> (Child, BufReader<std::process::ChildStderr>, PathBuf) {
-    let path = file(folder, "long.yaml", &small("10m"));
+fn long_run(folder: &Path, text: &str) -> (Child, BufReader<std::process::ChildStderr>, PathBuf) {
+    let path = file(folder, "long.yaml", text);
     let json = folder.join("result.json");
     let mut child = Command::new(PROGRAM)
         .args(["run", &path, "--tui", "off", "--json", json.to_str().unwrap()])
@@ -140,11 +147,19 @@ fn long_run(folder: &Path) -> (Child, BufReader<std::process::ChildStderr>, Path
         .spawn()
         .unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap());
-    let mut said = String::new();
-    while !said.contains("load begins") {
-        assert!(lines.read_line(&mut said).unwrap() > 0, "the run ended before its load began:\n{said}");
-    }
+    wait_for(&mut lines, "load begins");
     (child, lines, json)
+}
+
+fn wait_for(lines: &mut impl BufRead, what: &str) {
+    let mut said = String::new();
+    while !said.contains(what) {
+        assert!(lines.read_line(&mut said).unwrap() > 0, "the run ended without \"{what}\":\n{said}");
+    }
+}
+
+fn result_of(json: &Path) -> serde_json::Value {
+    serde_json::from_str(&fs::read_to_string(json).unwrap()).unwrap()
 }
 
 fn signal(child: &Child, signal: Signal) {
@@ -156,15 +171,54 @@ fn signal(child: &Child, signal: Signal) {
 fn one_signal_stops_drains_and_writes_everything() {
     for stop in [Signal::TERM, Signal::INT] {
         let folder = tempfile::tempdir().unwrap();
-        let (mut child, mut lines, json) = long_run(folder.path());
+        let (mut child, mut lines, json) = long_run(folder.path(), &small("10m"));
         signal(&child, stop);
         let mut rest = String::new();
         lines.read_to_string(&mut rest).unwrap();
         assert_eq!(child.wait().unwrap().code(), Some(105), "{rest}");
-        let result: serde_json::Value = serde_json::from_str(&fs::read_to_string(&json).unwrap()).unwrap();
+        let result = result_of(&json);
         assert_eq!(result["run"]["exit"], 105);
         assert_eq!(result["run"]["stopped"], true);
     }
+}
+
+#[test]
+fn a_second_signal_ends_at_once_and_still_writes_everything() {
+    let folder = tempfile::tempdir().unwrap();
+    // Nothing answers within the grace period, so only the second signal can end the run this soon.
+    let silent = small("10m").replace("delay: 10ms", "delay: 1h").replace("timeout: 5s", "timeout: 2h");
+    let (mut child, mut lines, json) = long_run(folder.path(), &silent);
+    signal(&child, Signal::INT);
+    wait_for(&mut lines, "stop requested");
+    signal(&child, Signal::INT);
+    let mut rest = String::new();
+    lines.read_to_string(&mut rest).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(105), "{rest}");
+    let result = result_of(&json);
+    assert!(
+        result["totals"]["measured"]["classes"]["unfinished"].as_u64().unwrap() > 0,
+        "{}",
+        result["totals"]
+    );
+    assert!(result["run"]["duration_s"].as_f64().unwrap() < 25.0, "it did not wait for the grace period");
+}
+
+#[test]
+fn the_scenarios_in_the_readme_are_real() {
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let fences: Vec<&str> =
+        readme.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    assert!(!fences.is_empty());
+    let parse = |text: &str| {
+        let variables = fleetsim::scenario::Variables::default();
+        fleetsim::scenario::parse("README.md", text, &variables)
+            .unwrap_or_else(|p| panic!("{}", p.render(false)))
+    };
+    for fence in &fences {
+        parse(fence);
+    }
+    let quickstart = fs::read_to_string(shipped("quickstart.yaml")).unwrap();
+    assert_eq!(parse(fences[0]), parse(&quickstart), "the first is scenarios/quickstart.yaml");
 }
 
 #[test]

@@ -110,6 +110,20 @@ thresholds:
 }
 
 #[test]
+fn several_shards_share_the_devices_and_lose_nothing() {
+    let scenario = scenario(&format!("{FLEET_OF_40}{}", load("200/s", "2s", "5s")));
+    let _guard = ONE_AT_A_TIME.lock();
+    let (sender, _receiver) = watch::channel(None);
+    let options = Options { shards: Some(3), ..Options::new(Arc::clone(&scenario)) };
+    let report = run::run(options, &sender);
+    println!("{}", report::console(&report, report::Style::Plain, 120));
+    report::totals_add_up(&report.snapshot).unwrap();
+    assert_eq!(report.exit, Exit::Ok);
+    assert_eq!(counts(&report).class(Class::Succeeded), 400);
+    assert_eq!(report.snapshot.groups[0].devices, 40);
+}
+
+#[test]
 fn a_stalling_target_raises_latency_and_start_wait_but_never_voids_the_run() {
     let scenario = scenario(&format!("{FLEET_OF_40}{}", load("150/s", "6s", "10s")));
     let stall = Injection::OnBackend(Box::new(|| hold_thread(Duration::from_secs(2))));
