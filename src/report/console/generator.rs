@@ -6,6 +6,9 @@ use crate::report::result::load_cpu;
 use crate::report::words::{cpu, span};
 use crate::units::{human_count, human_micros};
 
+/// A thread this busy delays its own requests without lagging behind its plan.
+const FULL: f64 = 0.95;
+
 /// Whether the generator kept up; if not, whom to blame and what to do.
 pub(super) fn generator(page: &mut Page, report: &RunReport) {
     let validity = &report.verdict.validity;
@@ -33,6 +36,16 @@ pub(super) fn generator(page: &mut Page, report: &RunReport) {
     for reason in &validity.reasons {
         let line = format!("   {} {reason}", page.paint.bad("✗"));
         page.line(&line);
+    }
+    if validity.valid && used.busiest_shard >= FULL {
+        let full = format!(
+            "   ! a generator thread was {} busy for a second: `start_wait` and `overhead`",
+            cpu(used.busiest_shard)
+        );
+        page.line(&full);
+        page.line(
+            "   may then be the generator's own. For the target's limits use fewer commands or more cores.",
+        );
     }
     if !validity.valid {
         page.line(
