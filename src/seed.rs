@@ -4,8 +4,8 @@
 //! device changes no other device's draws, and the order in which things happen changes nothing.
 //! The generator is named and portable (xoshiro256++), unlike `rand`'s own `StdRng`.
 
+use rand::{Rng as _, SeedableRng as _};
 use rand_xoshiro::Xoshiro256PlusPlus;
-use rand_xoshiro::rand_core::{Rng as _, SeedableRng as _};
 
 /// What a draw decides. The number goes into the hash, so it must never change its meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

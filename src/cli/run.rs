@@ -128,7 +128,11 @@ fn finish(report: &RunReport, arguments: &RunArguments, several: bool, console: 
         }
         None => {}
     }
-    console.out(&format!("{}\n", summary.trim_end()));
+    match &report.problem {
+        // Nothing was measured: one line says more than an empty summary.
+        Some(problem) if report.snapshot.load_elapsed.is_none() => console.err(&format!("error: {problem}")),
+        _ => console.out(&format!("{}\n", summary.trim_end())),
+    }
     if let Some(path) = wrote {
         console.out(&format!(" wrote {}\n", path.display()));
     }

@@ -88,12 +88,23 @@ fn an_address_in_use_is_one_clear_line() {
     let folder = tempfile::tempdir().unwrap();
     let text = format!("{}target: {{ embedded: {{ mqtt: \"{address}\" }} }}\n", small("1s"));
     let output = fleetsim(&["run", "--quiet", &file(folder.path(), "taken.yaml", &text)]);
-    let said = format!("{}{}", stdout(&output), stderr(&output));
+    let said = stderr(&output);
     assert_eq!(output.status.code(), Some(69), "{said}");
+    assert_eq!(said.trim_end().lines().count(), 1, "{said}");
+    assert!(stdout(&output).is_empty(), "nothing was measured: {}", stdout(&output));
     assert!(said.contains(&format!("cannot listen on {address} (`target.embedded.mqtt`)")), "{said}");
     let output = fleetsim(&["backend", "--mqtt", &address.to_string(), "--http", "127.0.0.1:0"]);
     assert_eq!(output.status.code(), Some(69));
     assert_eq!(stderr(&output).trim_end().lines().count(), 1, "{}", stderr(&output));
+}
+
+#[test]
+fn more_devices_than_descriptors_allow_are_refused_with_the_remedy() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = small("1s").replace("count: 10", "count: 10000000");
+    let output = fleetsim(&["run", "--quiet", &file(folder.path(), "many.yaml", &text)]);
+    assert_eq!(output.status.code(), Some(69), "{}", stderr(&output));
+    assert!(stderr(&output).contains("ulimit -n 20000188"), "{}", stderr(&output));
 }
 
 #[test]
