@@ -115,9 +115,10 @@ impl FromStr for Share {
     type Err = UnitError;
 
     fn from_str(text: &str) -> Result<Self, UnitError> {
-        let number = text.strip_suffix('%');
-        match number.and_then(plain_number) {
-            Some(value) if value <= 100.0 => Ok(Self(value / 100.0)),
+        let number = text.strip_suffix('%').filter(|number| plain_number(number).is_some());
+        // 99.9e-2 is 0.999; 99.9 / 100.0 is a little more, and 999 of 1,000 would not be 99.9 %.
+        match number.and_then(|number| format!("{number}e-2").parse().ok()) {
+            Some(fraction) if fraction <= 1.0 => Ok(Self(fraction)),
             Some(_) => Err(UnitError::new(text, "a share between 0% and 100%")),
             None if plain_number(text).is_some() => {
                 Err(UnitError::new(text, format!("a share: it needs a unit, e.g. {text}%")))
@@ -198,7 +199,7 @@ pub fn human_micros(us: u64) -> String {
         1_000..999_950 => format!("{:.1}ms", value / 1e3),
         999_950..59_995_000 => format!("{:.2}s", value / 1e6),
         _ => {
-            let seconds = us / MICROS_PER_SECOND;
+            let seconds = us.saturating_add(MICROS_PER_SECOND / 2) / MICROS_PER_SECOND;
             if seconds < 3600 {
                 format!("{}m{:02}s", seconds / 60, seconds % 60)
             } else {
@@ -235,6 +236,16 @@ mod tests {
     fn rates_are_read_with_their_unit() {
         for (text, per_second) in [("200/s", 200.0), ("30/min", 0.5), ("3.6/h", 0.001), ("0/s", 0.0)] {
             assert!((text.parse::<Rate>().unwrap().per_second() - per_second).abs() < 1e-12, "{text}");
+        }
+    }
+
+    #[test]
+    #[expect(clippy::float_cmp, reason = "a limit must equal the share of executions it names")]
+    fn a_share_is_the_fraction_nearest_to_what_is_written() {
+        for (text, part, whole) in
+            [("99.9%", 999.0, 1e3), ("0.07%", 7.0, 1e4), ("2.5%", 1.0, 40.0), ("100.0%", 1.0, 1.0)]
+        {
+            assert_eq!(text.parse::<Share>().unwrap().fraction(), part / whole, "{text}");
         }
     }
 
@@ -289,6 +300,7 @@ mod tests {
             (48_100, "48.1ms"),
             (999_960, "1.00s"),
             (2_350_000, "2.35s"),
+            (59_998_500, "1m00s"),
             (231_000_000, "3m51s"),
             (3_840_000_000, "1h04m"),
         ] {

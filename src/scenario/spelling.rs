@@ -48,11 +48,15 @@ pub(super) fn rate(rate: Rate) -> String {
 
 /// `2.5%`.
 pub(super) fn share(share: Share) -> String {
-    let percent = share.fraction() * 100.0;
-    // Dividing by 100 and multiplying again can miss the number by its last digit.
-    let near = [rounded(percent), percent, percent.next_down(), percent.next_up()];
-    let texts = near.map(|number| format!("{number}%"));
-    texts.iter().find(|text| text.parse() == Ok(share)).unwrap_or(&texts[1]).clone()
+    // The point moves in the text: multiplying by 100 can miss the number by its last digit.
+    let fraction = share.fraction().to_string();
+    let (whole, decimals) = fraction.split_once('.').unwrap_or((&fraction, ""));
+    let decimals = format!("{decimals:0<2}");
+    let (hundredths, rest) = decimals.split_at(2);
+    let percent = format!("{whole}{hundredths}");
+    let percent = percent.trim_start_matches('0');
+    let (zero, point) = (if percent.is_empty() { "0" } else { "" }, if rest.is_empty() { "" } else { "." });
+    format!("{zero}{percent}{point}{rest}%")
 }
 
 /// A duration, a range, or the distribution by name.
