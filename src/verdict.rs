@@ -3,10 +3,11 @@
 //! A run judges two things: what the target did (thresholds), and whether the generator kept up so
 //! that the first judgement means anything (validity). A target that stalls never makes a run VOID.
 
+use std::cmp::Ordering;
 use std::time::Duration;
 
 use crate::scenario::{Aggregate, Comparison, Metric, Scenario, Threshold};
-use crate::stats::{Class, Counts, Histogram, Percentile, Phase, Snapshot, Span};
+use crate::stats::{Class, Counts, Histogram, Part, Percentile, Phase, Snapshot, Span};
 use crate::units::{human_count, human_micros};
 
 /// What a run is worth.
@@ -24,9 +25,9 @@ impl Verdict {
         self.thresholds.iter().any(|t| !t.info && t.passed == Some(false))
     }
 
-    /// The first failed threshold that asks for the run to be stopped.
+    /// The first failed threshold that asks for the run to be stopped; one that only reports does not.
     pub fn abort(&self) -> Option<&Judged> {
-        self.thresholds.iter().find(|t| t.abort && t.passed == Some(false))
+        self.thresholds.iter().find(|t| t.abort && !t.info && t.passed == Some(false))
     }
 }
 
@@ -136,14 +137,22 @@ fn observe(threshold: &Threshold, snapshot: &Snapshot, done: bool) -> Option<f64
         let histogram = totals.merged(span, threshold.workload, threshold.group, covered(span));
         return aggregate(threshold.aggregate, &histogram);
     }
-    let counts = totals.measured(threshold.workload, threshold.group);
-    let value = count_of(threshold, snapshot, &counts) as f64;
+    let mut counts = totals.measured(threshold.workload, threshold.group);
+    if threshold.metric == Metric::Unexplained {
+        // An execution lost during warm-up is lost all the same: warm-up excuses slowness, not loss.
+        counts.add(&totals.sum(Part::WarmUp, threshold.workload, threshold.group));
+    }
     match threshold.aggregate {
         Aggregate::Rate => {
             let of = if done { counts.due } else { counts.decided() };
-            (of > 0).then(|| value / of as f64)
+            let part = match threshold.metric {
+                // Open ones have started, but are not among the decided ones yet.
+                Metric::Started if !done => counts.decided_started(),
+                _ => count_of(threshold, snapshot, &counts),
+            };
+            (of > 0).then(|| part as f64 / of as f64)
         }
-        _ => Some(value),
+        _ => Some(count_of(threshold, snapshot, &counts) as f64),
     }
 }
 
@@ -167,18 +176,13 @@ fn count_of(threshold: &Threshold, snapshot: &Snapshot, counts: &Counts) -> u64 
         Metric::Class(class) => counts.class(class),
         Metric::Started => counts.started,
         Metric::Finding(finding) => counts.finding(finding).total(),
-        Metric::Unexplained => counts.unexplained() + warm_up_unexplained(threshold, snapshot),
+        Metric::Unexplained => counts.unexplained(),
         Metric::Reconnects => match threshold.group {
             Some(group) => snapshot.totals.reconnects[group],
             None => snapshot.totals.reconnects.iter().sum(),
         },
         Metric::Span(_) => unreachable!("spans are aggregated from histograms"),
     }
-}
-
-/// An execution lost during warm-up is lost all the same: warm-up excuses slowness, not loss.
-fn warm_up_unexplained(threshold: &Threshold, snapshot: &Snapshot) -> u64 {
-    snapshot.totals.sum(crate::stats::Part::WarmUp, threshold.workload, threshold.group).unexplained()
 }
 
 #[expect(clippy::cast_precision_loss, reason = "microseconds of a run are far below 2^53")]
@@ -209,22 +213,44 @@ fn show(threshold: &Threshold, value: f64) -> String {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "never negative")]
     match (threshold.metric, threshold.aggregate) {
         (Metric::Span(_), _) => human_micros(value.round() as u64),
-        (_, Aggregate::Rate) => percent(value),
+        (_, Aggregate::Rate) => percent(threshold, value),
         _ => human_count(value as u64),
     }
 }
 
-/// Rounded towards failure: 98.9996 % must not read as 99 %.
-fn percent(fraction: f64) -> String {
-    format!("{:.2}%", (fraction * 10_000.0).floor() / 100.0)
+/// Binary fractions miss hundredths of a point by less than this, in hundredths: 0.57 × 10,000 is
+/// 5,699.999… Shares of fewer than a billion executions lie further from a whole hundredth.
+const HUNDREDTHS_NOISE: f64 = 1e-9;
+
+/// Rounded towards failure: 98.9996 % must not read as 99 %, nor 1.0004 % as 1 % where 1 % is the most.
+fn percent(threshold: &Threshold, fraction: f64) -> String {
+    let up = match threshold.comparison {
+        Comparison::Less | Comparison::LessOrEqual => true,
+        Comparison::Greater | Comparison::GreaterOrEqual => false,
+        Comparison::Equal | Comparison::NotEqual => fraction > threshold.limit,
+    };
+    let hundredths = fraction * 10_000.0;
+    let rounded = if up {
+        (hundredths - HUNDREDTHS_NOISE).max(0.0).ceil()
+    } else {
+        (hundredths + HUNDREDTHS_NOISE).floor()
+    };
+    format!("{:.2}%", rounded / 100.0)
 }
 
 fn margin(threshold: &Threshold, value: f64) -> String {
     let by = value - threshold.limit;
-    let word = if by >= 0.0 { "over" } else { "under" };
-    let sign = if by >= 0.0 { '+' } else { '-' };
+    let (sign, word) = match by.partial_cmp(&0.0) {
+        Some(Ordering::Greater) => ('+', "over"),
+        Some(Ordering::Less) => ('-', "under"),
+        _ => return "exactly the limit".to_owned(),
+    };
     match (threshold.metric, threshold.aggregate) {
-        (_, Aggregate::Rate) => format!("{sign}{:.2} points {word}", by.abs() * 100.0),
+        // Away from zero: what has failed is not 0.00 points off.
+        (_, Aggregate::Rate) => {
+            let hundredths = (by.abs() * 10_000.0 - HUNDREDTHS_NOISE).ceil();
+            format!("{sign}{:.2} points {word}", hundredths / 100.0)
+        }
         _ => format!("{sign}{} {word}", show(threshold, by.abs())),
     }
 }
@@ -298,3 +324,6 @@ fn void_reasons(validity: &Validity, due: u64, snapshot: &Snapshot) -> Vec<Strin
     }
     reasons
 }
+
+#[cfg(test)]
+mod tests;

@@ -161,3 +161,15 @@ impl Snapshot {
     /// Events kept.
     pub const EVENTS_KEPT: usize = 1_000;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn phases_are_ordered_as_a_run_goes_through_them() {
+        let phases = [Phase::Connect, Phase::Load, Phase::Drain, Phase::Settle, Phase::Done];
+        assert!(phases.is_sorted_by(|earlier, later| earlier < later));
+        assert_eq!(phases.map(Phase::name), ["connect", "load", "drain", "settle", "done"]);
+    }
+}

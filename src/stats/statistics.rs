@@ -92,6 +92,11 @@ impl Counts {
         self.classes.iter().sum()
     }
 
+    /// Executions that were started and are in a class.
+    pub fn decided_started(&self) -> u64 {
+        Class::ALL.into_iter().filter(|class| class.is_started()).map(|class| self.class(class)).sum()
+    }
+
     /// Due executions that are not decided yet.
     pub fn open(&self) -> u64 {
         self.due.saturating_sub(self.decided())
@@ -377,5 +382,151 @@ mod tests {
             statistics.record(Span::Latency, 0, group, Outcome::Other, 5);
         }
         assert_eq!(statistics.overflowed, 600 - 512);
+    }
+
+    #[test]
+    fn a_hand_over_gives_room_for_as_many_histograms_again() {
+        let many = Arc::new(Shape {
+            workloads: vec!["w".into()],
+            groups: (0..513).map(|n| n.to_string()).collect(),
+        });
+        let mut statistics = Statistics::new(many);
+        let fill = |statistics: &mut Statistics| {
+            (0..513).for_each(|group| statistics.record_connect(group, 5));
+            statistics.overflowed
+        };
+        assert_eq!(fill(&mut statistics), 1);
+        let taken = statistics.take();
+        assert_eq!((taken.overflowed, taken.merged(Span::Connect, None, None, None).len()), (1, 512));
+        assert_eq!(statistics.overflowed, 0);
+        assert_eq!(fill(&mut statistics), 1);
+    }
+
+    /// One of everything in workload 1 and group 2, and elsewhere what tells the cells apart.
+    fn filled() -> Statistics {
+        let mut statistics = Statistics::new(shape());
+        for (part, times) in [(Part::Measured, 1), (Part::WarmUp, 100)] {
+            for w in 0..2u64 {
+                for g in 0..3u64 {
+                    let counts = statistics.counts_mut(part, cell(w), cell(g));
+                    counts.due = times * 10u64.pow(u32::try_from(3 * w + g).unwrap());
+                }
+            }
+            let counts = statistics.counts_mut(part, 1, 2);
+            counts.started += 7;
+            counts.timed_out_as_planned += 5;
+            for class in Class::ALL {
+                counts.decide(class);
+            }
+            counts.refuse(&"A".into());
+            (0..2).for_each(|_| counts.refuse(&"B".into()));
+            for finding in Finding::ALL {
+                counts.find(finding, true);
+                (0..2).for_each(|_| counts.find(finding, false));
+            }
+        }
+        for span in Span::ALL.into_iter().filter(|span| *span != Span::Connect) {
+            for (w, g, outcome) in
+                [(0, 0, Outcome::Succeeded), (0, 2, Outcome::Succeeded), (1, 2, Outcome::Other)]
+            {
+                statistics.record(span, w, g, outcome, 9);
+            }
+        }
+        (0..3).for_each(|group| statistics.record_connect(group, 9));
+        statistics.recent_latency.record(9);
+        statistics.overflowed = 3;
+        statistics.reconnects = vec![1, 2, 3];
+        statistics.drop_from("commands", 4);
+        statistics
+    }
+
+    fn cell(index: u64) -> usize {
+        usize::try_from(index).unwrap()
+    }
+
+    #[test]
+    fn a_sum_covers_the_workloads_and_groups_asked_for() {
+        let statistics = filled();
+        for (workload, group, due) in [
+            (None, None, 111_111),
+            (Some(0), None, 111),
+            (Some(1), None, 111_000),
+            (None, Some(0), 1_001),
+            (None, Some(2), 100_100),
+            (Some(1), Some(1), 10_000),
+        ] {
+            assert_eq!(statistics.measured(workload, group).due, due, "{workload:?} {group:?}");
+            assert_eq!(statistics.sum(Part::WarmUp, workload, group).due, 100 * due);
+        }
+    }
+
+    #[test]
+    fn a_merged_histogram_covers_the_workloads_groups_and_outcomes_asked_for() {
+        let statistics = filled();
+        for (workload, group, outcome, samples, connects) in [
+            (None, None, None, 3, 3),
+            (Some(0), None, None, 2, 3),
+            (None, Some(2), None, 2, 1),
+            (None, None, Some(Outcome::Succeeded), 2, 3),
+            (None, None, Some(Outcome::Other), 1, 0),
+            (Some(1), Some(2), Some(Outcome::Other), 1, 0),
+            (Some(1), Some(1), None, 0, 1),
+        ] {
+            for span in Span::ALL {
+                // Connects belong to no workload and always succeed.
+                let expected = if span == Span::Connect { connects } else { samples };
+                let merged = statistics.merged(span, workload, group, outcome);
+                assert_eq!(merged.len(), expected, "{span:?} {workload:?} {group:?} {outcome:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_is_left_out_when_statistics_are_added() {
+        let mut twice = Statistics::new(shape());
+        (0..2).for_each(|_| twice.add(&filled()));
+        for part in [Part::Measured, Part::WarmUp] {
+            let (one, two) = (filled().counts(part, 1, 2).clone(), twice.counts(part, 1, 2).clone());
+            assert_eq!((two.due, two.started), (2 * one.due, 14));
+            assert_eq!((two.timed_out_as_planned, two.decided()), (10, 2 * one.decided()));
+            for class in Class::ALL {
+                assert_eq!(two.class(class), if class == Class::Refused { 8 } else { 2 }, "{class:?}");
+            }
+            assert_eq!(two.refused, BTreeMap::from([("A".into(), 2), ("B".into(), 4)]));
+            for finding in Finding::ALL {
+                let count = FindingCount { explained: 2, unexplained: 4 };
+                assert_eq!((two.finding(finding), count.total()), (count, 6), "{finding:?}");
+            }
+            // `late` and `redelivered` are legal.
+            assert_eq!(two.unexplained(), 5 * 4);
+            assert_eq!(two.decided_started(), 2 * 6);
+        }
+        for span in Span::ALL {
+            assert_eq!(twice.merged(span, None, None, None).len(), 6, "{span:?}");
+        }
+        assert_eq!((twice.recent_latency.len(), twice.overflowed), (2, 6));
+        assert_eq!(twice.reconnects, [2, 4, 6]);
+        assert_eq!(twice.dropped, BTreeMap::from([("commands", 8)]));
+    }
+
+    #[test]
+    fn nothing_is_left_behind_when_statistics_are_taken() {
+        let mut statistics = filled();
+        assert_eq!(statistics.take().measured(None, None), filled().measured(None, None));
+        for part in [Part::Measured, Part::WarmUp] {
+            assert_eq!(statistics.sum(part, None, None), Counts::default());
+        }
+        assert!(Span::ALL.into_iter().all(|span| statistics.merged(span, None, None, None).is_empty()));
+        assert!(statistics.recent_latency.is_empty() && statistics.dropped.is_empty());
+        assert_eq!((statistics.overflowed, statistics.reconnects), (0, vec![0; 3]));
+    }
+
+    #[test]
+    fn a_second_that_decides_more_than_fell_due_in_it_has_none_open() {
+        let mut counts = Counts { due: 1, ..Counts::default() };
+        (0..3).for_each(|_| counts.decide(Class::Succeeded));
+        assert_eq!((counts.open(), counts.decided()), (0, 3));
+        counts.due = 5;
+        assert_eq!(counts.open(), 2);
     }
 }
