@@ -14,19 +14,21 @@ use crate::units::MICROS_PER_SECOND;
 
 use super::shard::ShardReport;
 
-/// What is known of one shard.
+/// What is known of one shard: the newest, for the conductor, but for what a snapshot shows.
 #[derive(Debug, Default, Clone)]
 struct ShardState {
     /// Seconds delivered: the next one due.
     delivered: u64,
+    /// As of the published second.
     online: Vec<u64>,
+    /// As of the published second.
+    cpu: Duration,
     ever_online: u64,
     exhausted: bool,
     open: usize,
     ended: usize,
     last_deadline: Instant,
     foreign: u64,
-    cpu: Duration,
     last_error: Option<String>,
     finished: bool,
 }
@@ -100,18 +102,17 @@ impl Collector {
     pub fn take(&mut self, report: ShardReport, now: Instant, backend_cpu: Duration) -> bool {
         let shard = &mut self.shards[report.shard];
         if !report.last {
-            let due = self.epoch.plus_micros((report.second + 1) * MICROS_PER_SECOND);
+            // The next one due, which may be an earlier one: a shard that was held up skips seconds.
+            let due = self.epoch.plus_micros((shard.delivered + 1) * MICROS_PER_SECOND);
             self.report_gap = self.report_gap.max(Duration::from_micros(now.micros_since(due)));
         }
         shard.delivered = report.second + 1;
-        shard.online.clone_from(&report.online);
         shard.ever_online = report.ever_online;
         shard.exhausted = report.exhausted;
         shard.open = report.open;
         shard.ended = report.ended;
         shard.last_deadline = report.last_deadline;
         shard.foreign = report.foreign;
-        shard.cpu = report.cpu;
         shard.last_error.clone_from(&report.last_error);
         shard.finished = report.last;
         self.waiting.entry(report.second).or_default().push(report);
@@ -129,6 +130,8 @@ impl Collector {
         let later = self.waiting.split_off(&complete);
         for report in std::mem::replace(&mut self.waiting, later).into_values().flatten() {
             second.add(&report.statistics);
+            let shard = &mut self.shards[report.shard];
+            (shard.online, shard.cpu) = (report.online, report.cpu);
             let room = Snapshot::ANOMALIES_KEPT - self.anomalies.len();
             self.anomalies.extend(report.anomalies.into_iter().take(room));
         }
@@ -273,3 +276,6 @@ impl Collector {
         self.shards.iter().map(|shard| shard.last_deadline).max().unwrap_or_default()
     }
 }
+
+#[cfg(test)]
+mod tests;
