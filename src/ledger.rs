@@ -73,9 +73,12 @@ pub enum Arrived {
     Duplicated,
 }
 
-/// Open and unsettled entries a shard follows at the most; what exceeds it is `unsent` and
-/// `unverified`. About 300 MB.
+/// Open and unsettled entries a shard follows at the most, about 300 MB. What exceeds it is not sent:
+/// it is refused as [`TOO_MANY_OPEN`] and `unverified`. Not `unsent`: a target that ends nothing fills
+/// the ledger, and must not make the run VOID by that.
 const MAX_ENTRIES: usize = 1_000_000;
+/// The error name of starts that found the ledger full.
+const TOO_MANY_OPEN: &str = "TooManyOpen";
 /// The first anomalies are kept with their details; all are counted.
 const MAX_ANOMALIES: usize = 1_000;
 /// The start's answer and the device's hold race each other, but not for longer than this: a held
@@ -160,7 +163,7 @@ impl Ledger {
     // ---- the driver's side ------------------------------------------------------------------
 
     /// Enters a planned execution whose instant has come and that was picked up `now`.
-    /// `None` when the ledger is full: it is then counted `unsent` and `unverified`.
+    /// `None` when the ledger is full: it is then refused and `unverified`, and must not be sent.
     pub fn enter(
         &mut self,
         origin: Origin,
@@ -172,7 +175,7 @@ impl Ledger {
         counts.due += 1;
         if self.open() >= self.capacity {
             let counts = self.counts(origin);
-            counts.decide(Class::Unsent);
+            counts.refuse(&Arc::from(TOO_MANY_OPEN));
             counts.find(Finding::Unverified, false);
             return None;
         }

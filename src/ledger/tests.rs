@@ -337,7 +337,7 @@ fn a_full_ledger_counts_what_it_cannot_follow() {
     bench.sent();
     assert_eq!(bench.ledger.enter(Bench::origin(), at(1000), at(1001), TIMEOUT_US), None);
     let counts = bench.counts();
-    assert_eq!((counts.due, counts.class(Class::Unsent)), (3, 1));
+    assert_eq!((counts.due, counts.refused[TOO_MANY_OPEN]), (3, 1));
     assert_eq!(counts.finding(Finding::Unverified).unexplained, 1);
 }
 
