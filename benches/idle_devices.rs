@@ -7,7 +7,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fleetsim::clock::Clock;
 use fleetsim::run::{self, Options};
 use fleetsim::scenario::{self, Variables};
 use fleetsim::stats::Phase;
@@ -29,16 +28,12 @@ fn main() {
     let watcher = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
         runtime.block_on(async {
-            let clock = Clock::start();
-            let mut connected = None;
             while snapshots.changed().await.is_ok() {
                 let snapshot = snapshots.borrow_and_update().clone();
                 let Some(snapshot) = snapshot else { continue };
                 if snapshot.phase == Phase::Connect {
                     continue;
                 }
-                let connects = snapshot.totals.merged(fleetsim::stats::Span::Connect, None, None, None);
-                connected.get_or_insert((clock.now(), connects.max()));
                 // Eight seconds into the idle stretch, whatever connecting used is given back or not.
                 if snapshot.load_elapsed.is_some_and(|elapsed| elapsed >= Duration::from_secs(8)) {
                     return (resident_bytes(), snapshot.groups[0].online);

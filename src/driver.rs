@@ -122,6 +122,14 @@ impl Driver {
         self.stopped.set(true);
     }
 
+    /// Takes back what is picked up and not sent yet: the user asked to stop sending.
+    pub fn abandon(&self) {
+        let mut ledger = self.ledger.borrow_mut();
+        for job in self.queue.borrow_mut().drain(..) {
+            ledger.abandoned(job.key);
+        }
+    }
+
     fn take_due(&self, now: Instant) -> Option<(Arrival, Instant)> {
         let planned = self.next_due().filter(|planned| *planned <= now)?;
         self.arrivals.borrow_mut().next().map(|arrival| (arrival, planned))

@@ -168,6 +168,11 @@ impl Fleet {
         self.devices.get(slot as usize)?.online_since()
     }
 
+    /// Whether a device holds an execution and is going to answer it.
+    pub fn holds(&self, slot: u32, id: &crate::protocol::ExecutionId) -> bool {
+        self.devices.get(slot as usize).is_some_and(|device| device.holds(id))
+    }
+
     /// The device in a slot.
     pub fn device_id(&self, slot: u32) -> Option<DeviceId> {
         self.devices.get(slot as usize).map(|device| device.id)

@@ -22,7 +22,7 @@ use crate::protocol::ExecutionId;
 use crate::stats::{Class, Finding, Part, Statistics};
 
 pub use entry::{Origin, PlannedEnd, Reply, Report};
-pub use settle::{ReadBack, Record};
+pub use settle::{Holder, ReadBack, Record};
 
 use entry::{DeviceSide, Entry};
 use settle::Settlement;
@@ -81,6 +81,8 @@ const MAX_ENTRIES: usize = 1_000_000;
 const TOO_MANY_OPEN: &str = "TooManyOpen";
 /// The first anomalies are kept with their details; all are counted.
 const MAX_ANOMALIES: usize = 1_000;
+/// Executions whose copies are still told from new ones after they were struck off; about 5 MB.
+const MAX_STRUCK: usize = 65_536;
 /// The start's answer and the device's hold race each other, but not for longer than this: a held
 /// execution nobody here started belongs to somebody else.
 const FOREIGN_AFTER_US: u64 = 15_000_000;
@@ -94,8 +96,15 @@ pub struct Ledger {
     /// Held by a device before the start's answer named them; drained within [`FOREIGN_AFTER_US`].
     unnamed: HashMap<ExecutionId, (u32, DeviceSide)>,
     unnamed_order: VecDeque<(Instant, ExecutionId)>,
+    /// Starts whose answer is still awaited, by device.
+    awaited: HashMap<u32, u32>,
     /// Starts without an answer, by device, oldest first.
     unanswered: HashMap<u32, VecDeque<EntryKey>>,
+    /// The last executions that were struck off: a copy may still come.
+    struck: HashMap<ExecutionId, Origin>,
+    struck_order: VecDeque<ExecutionId>,
+    /// Anomalies listed so far, of the whole run.
+    listed: usize,
     ready: VecDeque<EntryKey>,
     deadlines: Deadlines<EntryKey>,
     last_deadline: Instant,
@@ -123,7 +132,11 @@ impl Ledger {
             by_id: HashMap::new(),
             unnamed: HashMap::new(),
             unnamed_order: VecDeque::new(),
+            awaited: HashMap::new(),
             unanswered: HashMap::new(),
+            struck: HashMap::new(),
+            struck_order: VecDeque::new(),
+            listed: 0,
             ready: VecDeque::new(),
             deadlines: Deadlines::default(),
             last_deadline: Instant::START,
@@ -155,7 +168,7 @@ impl Ledger {
         self.foreign
     }
 
-    /// Takes the anomalies found since the last call, at most the first thousand of the run.
+    /// Takes the anomalies found since the last call; over the run at most the first thousand.
     pub fn take_anomalies(&mut self) -> Vec<LedgerAnomaly> {
         std::mem::take(&mut self.anomalies)
     }
@@ -198,10 +211,12 @@ impl Ledger {
 
     /// The start was written to a connection.
     pub fn written(&mut self, key: EntryKey, now: Instant) {
-        if let Some(entry) = self.entry_mut(key) {
-            entry.written = Some(now);
-            let deadline = now.plus_micros(entry.timeout_us);
-            self.last_deadline = self.last_deadline.max(deadline);
+        let Some(entry) = self.entry_mut(key) else { return };
+        let again = entry.written.replace(now).is_some();
+        let (device, deadline) = (entry.origin.device, now.plus_micros(entry.timeout_us));
+        self.last_deadline = self.last_deadline.max(deadline);
+        if !again {
+            *self.awaited.entry(device).or_default() += 1;
         }
     }
 
@@ -209,17 +224,29 @@ impl Ledger {
     pub fn started(&mut self, key: EntryKey, now: Instant, id: ExecutionId) {
         let Some(entry) = self.unnamed_entry(key) else { return };
         entry.answered = Some(now);
+        let device = entry.origin.device;
         self.name(key, now, id);
+        self.answer_came(device, now);
     }
 
     /// The API refused the start, or no connection took it in time (`Unreachable`).
-    pub fn refused(&mut self, key: EntryKey, error: &Arc<str>) {
+    pub fn refused(&mut self, key: EntryKey, now: Instant, error: &Arc<str>) {
         if self.unnamed_entry(key).is_none() {
             return;
         }
         let Some(entry) = self.take(key) else { return };
         entry.record(Class::Refused, &mut self.statistics);
         self.counts(entry.origin).refuse(error);
+        if entry.written.is_some() {
+            self.answer_came(entry.origin.device, now);
+        }
+    }
+
+    /// A start that was picked up is not to be sent any more: the user stopped the run.
+    pub fn abandoned(&mut self, key: EntryKey) {
+        if self.unnamed_entry(key).is_some() {
+            self.strike(key, Class::Unsent, &[]);
+        }
     }
 
     /// No answer came within the start time-out. A device that holds an execution nobody named may
@@ -229,34 +256,63 @@ impl Ledger {
         let Some(entry) = self.unnamed_entry(key) else { return };
         let (device, written) = (entry.origin.device, entry.written.unwrap_or(entry.picked));
         let deadline = written.plus_micros(entry.timeout_us).max(now).plus_micros(settle::OPEN_MARGIN_US);
-        let held = self
-            .unnamed
-            .iter()
-            .filter(|(_, (holder, side))| *holder == device && side.held.is_some_and(|held| held >= written))
-            .min_by(|a, b| (a.1.1.held, a.0).cmp(&(b.1.1.held, b.0)))
-            .map(|(id, _)| id.clone());
-        if let Some(id) = held {
-            self.name(key, now, id);
-        } else {
-            self.unanswered.entry(device).or_default().push_back(key);
-            self.arm(key, deadline);
+        self.unanswered.entry(device).or_default().push_back(key);
+        self.arm(key, deadline);
+        self.answer_came(device, now);
+    }
+
+    /// One start to `device` less is awaited. With none left, what the device holds and nobody named
+    /// can only come from starts whose answers were lost.
+    fn answer_came(&mut self, device: u32, now: Instant) {
+        if let Some(awaited) = self.awaited.get_mut(&device) {
+            *awaited -= 1;
+            if *awaited > 0 {
+                return;
+            }
+            self.awaited.remove(&device);
         }
+        while self.unanswered.contains_key(&device) {
+            let Some(key) = self.oldest_unanswered(device) else { return };
+            let written = self.entry(key).and_then(|entry| entry.written);
+            let Some(id) = self.held_unnamed(device, written) else {
+                self.unanswered.entry(device).or_default().push_front(key);
+                return;
+            };
+            self.name(key, now, id);
+        }
+    }
+
+    /// What the device has held longest of what nobody named, since `written`.
+    fn held_unnamed(&self, device: u32, written: Option<Instant>) -> Option<ExecutionId> {
+        let of_device =
+            self.unnamed.iter().filter(|(_, (holder, side))| *holder == device && side.held >= written);
+        of_device.min_by(|a, b| (a.1.1.held, a.0).cmp(&(b.1.1.held, b.0))).map(|(id, _)| id.clone())
     }
 
     // ---- the devices' side ------------------------------------------------------------------
 
     /// A device holds the request of an execution.
     pub fn held(&mut self, device: u32, id: &ExecutionId, now: Instant, end: PlannedEnd, arrived: Arrived) {
+        if let Some(origin) = self.struck.get(id) {
+            // Settled already: the copy is found all the same. Without DUP it has no excuse.
+            let (finding, legal) = match arrived {
+                Arrived::Redelivered => (Finding::Redelivered, true),
+                Arrived::First | Arrived::Duplicated => (Finding::Duplicated, false),
+            };
+            let origin = *origin;
+            self.counts(origin).find(finding, legal);
+            return;
+        }
         if arrived == Arrived::First && !self.by_id.contains_key(id) {
-            let side = DeviceSide { held: Some(now), end: Some(end), ..DeviceSide::default() };
-            if let Some(key) = self.oldest_unanswered(device) {
-                self.unnamed.insert(id.clone(), (device, side));
-                self.name(key, now, id.clone());
-            } else if self.unnamed.len() < self.capacity {
-                self.unnamed.insert(id.clone(), (device, side));
-                self.unnamed_order.push_back((now, id.clone()));
-            } else {
+            if self.unnamed.len() >= self.capacity {
                 self.foreign += 1;
+                return;
+            }
+            let side = DeviceSide { held: Some(now), end: Some(end), ..DeviceSide::default() };
+            self.unnamed.insert(id.clone(), (device, side));
+            self.unnamed_order.push_back((now, id.clone()));
+            if !self.awaited.contains_key(&device) {
+                self.answer_came(device, now);
             }
             return;
         }
@@ -266,15 +322,16 @@ impl Ledger {
                 side.held = Some(now);
                 side.end = Some(end);
             }
-            Arrived::Redelivered => side.redelivered += 1,
-            Arrived::Duplicated => side.duplicated += 1,
+            Arrived::Redelivered => side.redelivered = side.redelivered.saturating_add(1),
+            Arrived::Duplicated => side.duplicated = side.duplicated.saturating_add(1),
         }
     }
 
     /// The device put IN_PROGRESS into its out-buffer.
     pub fn progress_sent(&mut self, id: &ExecutionId, now: Instant) {
         if let Some(side) = self.side_mut(id) {
-            side.progress_sent = Some(now);
+            // A resend after a reconnect keeps the first instant: the outage is part of the wait.
+            side.progress_sent.get_or_insert(now);
         }
     }
 
@@ -347,10 +404,9 @@ impl Ledger {
     }
 
     /// Compares what was read back with what was seen, and strikes the entry off if it has ended.
-    /// `online_since`: since when its device has been subscribed without a break.
-    pub fn settle(&mut self, key: EntryKey, now: Instant, read: &ReadBack, online_since: Option<Instant>) {
+    pub fn settle(&mut self, key: EntryKey, now: Instant, read: &ReadBack, holder: Holder) {
         let Some(entry) = self.entry(key) else { return };
-        match settle::settle(entry, read, now, online_since) {
+        match settle::settle(entry, read, now, holder) {
             Settlement::Wait(until) => self.arm(key, until),
             Settlement::Strike { class, findings } => self.strike(key, class, &findings),
         }
@@ -401,8 +457,16 @@ impl Ledger {
         let taken = entry.take()?;
         *generation = generation.wrapping_add(1);
         self.free.push(key.slot);
-        if let Some(id) = &taken.id {
-            self.by_id.remove(id);
+        if let Some(id) = &taken.id
+            && self.by_id.remove(id).is_some()
+        {
+            if self.struck_order.len() == MAX_STRUCK
+                && let Some(oldest) = self.struck_order.pop_front()
+            {
+                self.struck.remove(&oldest);
+            }
+            self.struck.insert(id.clone(), taken.origin);
+            self.struck_order.push_back(id.clone());
         }
         Some(taken)
     }
@@ -488,7 +552,8 @@ impl Ledger {
         counts.timed_out_as_planned += u64::from(planned);
         for (finding, explained) in findings {
             counts_find(&mut self.statistics, entry.origin, *finding, *explained);
-            if finding.is_anomaly() && self.anomalies.len() < MAX_ANOMALIES {
+            if finding.is_anomaly() && self.listed < MAX_ANOMALIES {
+                self.listed += 1;
                 self.anomalies.push(LedgerAnomaly {
                     origin: entry.origin,
                     execution_id: entry.id.clone(),
@@ -504,6 +569,15 @@ impl Ledger {
     fn forget_foreign(&mut self, now: Instant) {
         while let Some((held, _)) = self.unnamed_order.front() {
             if now.micros_since(*held) < FOREIGN_AFTER_US {
+                return;
+            }
+            // A start whose answer was lost may still be joined with it.
+            let holder = self
+                .unnamed_order
+                .front()
+                .and_then(|(_, id)| self.unnamed.get(id))
+                .map(|(holder, _)| *holder);
+            if holder.is_some_and(|device| self.unanswered.contains_key(&device)) {
                 return;
             }
             if let Some((_, id)) = self.unnamed_order.pop_front()

@@ -140,7 +140,7 @@ struct Run<'a> {
 
 impl Run<'_> {
     fn perform(&mut self) -> Result<(Collector, Ending), SetupError> {
-        preflight::descriptors(self.options.scenario.device_count())?;
+        preflight::descriptors(self.options.scenario.device_count(), self.shard_count() as u64)?;
         let Target::Embedded(target) = self.options.scenario.target.clone();
         let listeners =
             backend::Listeners { mqtt: listen(target.mqtt, "mqtt")?, http: listen(target.http, "http")? };
@@ -233,9 +233,10 @@ impl Run<'_> {
                 commands,
                 reports: reports.clone(),
             };
-            let thread = shard::spawn(setup)
+            let (alive, ended) = std::sync::mpsc::channel();
+            let thread = shard::spawn(setup, alive)
                 .map_err(|cause| SetupError::Start { what: "a generator thread", cause })?;
-            shards.threads.push((sender, thread));
+            shards.threads.push(ShardThread { commands: sender, thread, ended });
         }
         Ok(shards)
     }
@@ -338,14 +339,24 @@ async fn create_command(api: &mut impl CommandsApi, command: &Command) -> Result
 /// The shard threads and the way to reach them.
 #[derive(Default)]
 struct Shards {
-    threads: Vec<(mpsc::Sender<ShardCommand>, thread::JoinHandle<std::io::Result<()>>)>,
+    threads: Vec<ShardThread>,
 }
+
+struct ShardThread {
+    commands: mpsc::Sender<ShardCommand>,
+    thread: thread::JoinHandle<std::io::Result<()>>,
+    /// Closed by the thread's end, whatever ends it.
+    ended: std::sync::mpsc::Receiver<()>,
+}
+
+/// A shard that is told to end and does not within this is stuck, and left behind.
+const JOIN_WAIT: Duration = Duration::from_secs(5);
 
 impl Shards {
     /// Sends to one shard. A full or closed queue means a stuck or dead shard, which is seen elsewhere.
     fn send(&self, shard: usize, command: ShardCommand) {
-        if let Some((sender, _)) = self.threads.get(shard) {
-            sender.try_send(command).ok();
+        if let Some(shard) = self.threads.get(shard) {
+            shard.commands.try_send(command).ok();
         }
     }
 
@@ -357,16 +368,17 @@ impl Shards {
 
     /// A shard whose thread is gone before it was told to end.
     fn dead(&self) -> Option<usize> {
-        self.threads.iter().position(|(_, thread)| thread.is_finished())
+        self.threads.iter().position(|shard| shard.thread.is_finished())
     }
 
     fn join(self) -> Result<(), ()> {
         let mut all = Ok(());
-        for (sender, thread) in self.threads {
-            drop(sender);
-            match thread.join() {
-                Ok(Ok(())) => {}
-                Ok(Err(_)) | Err(_) => all = Err(()),
+        for ShardThread { commands, thread, ended } in self.threads {
+            drop(commands);
+            // A thread that is stuck must not keep the outputs from being written.
+            let stuck = ended.recv_timeout(JOIN_WAIT) == Err(std::sync::mpsc::RecvTimeoutError::Timeout);
+            if stuck || !matches!(thread.join(), Ok(Ok(()))) {
+                all = Err(());
             }
         }
         all

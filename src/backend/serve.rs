@@ -36,6 +36,9 @@ const HTTP_IDLE: Duration = Duration::from_mins(1);
 const STOP_GRACE: Duration = Duration::from_secs(2);
 /// Pause after a failed accept: out of descriptors stays so until a connection ends.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// Connects that may wait to be accepted. std's 128 is less than a shard has in flight, and a SYN that
+/// finds the backlog full is sent again after a whole second.
+const BACKLOG: i32 = 4096;
 /// How often the thread's CPU time is noted.
 const CPU_NOTED: Duration = Duration::from_millis(250);
 
@@ -54,8 +57,8 @@ pub(super) fn run(
     };
     let local = LocalSet::new();
     local.block_on(&runtime, async {
-        let mqtt = TcpListener::from_std(listeners.mqtt);
-        let http = TcpListener::from_std(listeners.http);
+        let mqtt = listen(listeners.mqtt);
+        let http = listen(listeners.http);
         match mqtt.and_then(|mqtt| Ok((mqtt, http?))) {
             Ok((mqtt, http)) => {
                 tell(ready, Ok(()));
@@ -67,6 +70,12 @@ pub(super) fn run(
     if shared.has_panicked() {
         std::panic::resume_unwind(Box::new("a connection of the backend panicked; its message is above"));
     }
+}
+
+/// Listening again only sets the backlog.
+fn listen(listener: std::net::TcpListener) -> io::Result<TcpListener> {
+    rustix::net::listen(&listener, BACKLOG)?;
+    TcpListener::from_std(listener)
 }
 
 /// The starter waits for exactly one word; if it is gone, nobody needs it.

@@ -9,24 +9,29 @@ use crate::stats::{Phase, Snapshot};
 
 use super::console::Console;
 
+/// Prints as [`spawn`] does, on the calling thread.
+pub(super) fn print(mut snapshots: Snapshots, interval: Duration, console: Console) {
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().build() else { return };
+    runtime.block_on(async move {
+        let mut printer = Printer { console, interval, events: 0, next: Duration::ZERO };
+        while snapshots.changed().await.is_ok() {
+            let snapshot = snapshots.borrow_and_update().clone();
+            if let Some(snapshot) = snapshot {
+                printer.print(&snapshot);
+            }
+        }
+    });
+}
+
 /// Prints events as they come and a line every `interval`, until the run's sender is gone.
 pub(super) fn spawn(
-    mut snapshots: Snapshots,
+    snapshots: Snapshots,
     interval: Duration,
     console: Console,
 ) -> std::io::Result<thread::JoinHandle<()>> {
-    thread::Builder::new().name("fleetsim-progress".to_owned()).spawn(move || {
-        let Ok(runtime) = tokio::runtime::Builder::new_current_thread().build() else { return };
-        runtime.block_on(async move {
-            let mut printer = Printer { console, interval, events: 0, next: Duration::ZERO };
-            while snapshots.changed().await.is_ok() {
-                let snapshot = snapshots.borrow_and_update().clone();
-                if let Some(snapshot) = snapshot {
-                    printer.print(&snapshot);
-                }
-            }
-        });
-    })
+    thread::Builder::new()
+        .name("fleetsim-progress".to_owned())
+        .spawn(move || print(snapshots, interval, console))
 }
 
 struct Printer {

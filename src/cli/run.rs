@@ -172,7 +172,7 @@ impl Display {
             When::Off => false,
         };
         let thread = if wants_screen {
-            screen(scenario, seed, snapshots, control, done.clone(), console).ok()
+            screen(scenario, seed, snapshots, arguments.interval, control, done.clone(), console).ok()
         } else if arguments.quiet {
             None
         } else {
@@ -194,6 +194,7 @@ fn screen(
     scenario: &Arc<Scenario>,
     seed: Seed,
     snapshots: Snapshots,
+    interval: std::time::Duration,
     control: &Control,
     done: CancellationToken,
     console: Console,
@@ -207,8 +208,9 @@ fn screen(
     let (scenario, control) = (Arc::clone(scenario), control.clone());
     thread::Builder::new().name("fleetsim-screen".to_owned()).spawn(move || {
         let judge = |snapshot: &crate::stats::Snapshot| verdict::judge(&scenario, snapshot);
-        if let Err(error) = tui::run(context, snapshots, judge, &control, &done) {
+        if let Err(error) = tui::run(context, snapshots.clone(), judge, &control, &done) {
             console.err(&format!("warning: no screen: {error}; the run goes on (Ctrl-C stops it)"));
+            progress::print(snapshots, interval, console);
         }
     })
 }

@@ -18,7 +18,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::net::TcpStream;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Instant};
 use crate::protocol::{
     self, CreateCommandRequest, CreateCommandResponse, ExecutionId, GetCommandExecutionResponse,
     GetCommandResponse, Service, StartCommandExecutionRequest, StartCommandExecutionResponse,
@@ -29,6 +29,10 @@ use super::api::{CallError, CommandsApi};
 /// The largest answer that is read: a command's payload is at most 32 KB, its template as much.
 const MAX_ANSWER: usize = 1024 * 1024;
 
+/// A connection idle for longer is not used again: servers close theirs after 60 s or so, and a start
+/// written into a closing connection has no known fate.
+const MAX_IDLE_US: u64 = 30_000_000;
+
 /// One connection, made when it is first needed and again when it was lost.
 #[derive(Debug)]
 pub struct HttpApi {
@@ -37,6 +41,8 @@ pub struct HttpApi {
     scope_iot: HeaderValue,
     scope_jobs_data: HeaderValue,
     connection: Option<SendRequest<Full<Bytes>>>,
+    clock: Clock,
+    last_used: Instant,
 }
 
 impl HttpApi {
@@ -56,6 +62,8 @@ impl HttpApi {
             scope_iot: scope("iot"),
             scope_jobs_data: scope("iot-jobs-data"),
             connection: None,
+            clock,
+            last_used: Instant::START,
         }
     }
 
@@ -68,6 +76,11 @@ impl HttpApi {
     }
 
     async fn connected(&mut self) -> Result<&mut SendRequest<Full<Bytes>>, CallError> {
+        let now = self.clock.now();
+        if now.micros_since(self.last_used) > MAX_IDLE_US {
+            self.connection = None;
+        }
+        self.last_used = now;
         let usable = match &mut self.connection {
             Some(connection) => connection.ready().await.is_ok(),
             None => false,

@@ -4,9 +4,8 @@ use std::rc::Rc;
 
 use tokio::sync::Notify;
 
-use crate::clock::Instant;
-use crate::ledger::{ReadBack, Record, ToSettle};
-use crate::protocol::GetCommandExecutionResponse;
+use crate::ledger::{Holder, ReadBack, Record, ToSettle};
+use crate::protocol::{ExecutionId, GetCommandExecutionResponse};
 
 use super::Driver;
 use super::api::{CallError, CommandsApi};
@@ -14,12 +13,12 @@ use super::api::{CallError, CommandsApi};
 /// Records read back before the other tasks of the shard get their turn.
 const BATCH: usize = 64;
 
-/// Settles what the ledger has ready until the task is dropped. `online_since` knows since when a
-/// device has been subscribed; `changed` is the ledger's notification.
+/// Settles what the ledger has ready until the task is dropped. `holder` knows how a device stands to
+/// an execution; `changed` is the ledger's notification.
 pub async fn settle_lane(
     driver: Rc<Driver>,
     mut api: impl CommandsApi,
-    online_since: impl Fn(u32) -> Option<Instant>,
+    holder: impl Fn(u32, &ExecutionId) -> Holder,
     device_id: impl Fn(u32) -> Option<crate::plan::DeviceId>,
     changed: Rc<Notify>,
 ) {
@@ -29,7 +28,7 @@ pub async fn settle_lane(
             let Some(ToSettle { key, id, device }) = next else { break };
             let Some(target) = device_id(device).map(|device| driver.target_arn(device)) else { continue };
             let read = read_back(api.get_command_execution(&id, &target).await);
-            driver.ledger.borrow_mut().settle(key, driver.clock.now(), &read, online_since(device));
+            driver.ledger.borrow_mut().settle(key, driver.clock.now(), &read, holder(device, &id));
         }
         let next = driver.ledger.borrow().next_deadline();
         match next {

@@ -40,7 +40,7 @@ impl Driver {
         loop {
             let now = self.clock.now();
             if now >= give_up {
-                self.ledger.borrow_mut().refused(job.key, &Arc::from("Unreachable"));
+                self.ledger.borrow_mut().refused(job.key, now, &Arc::from("Unreachable"));
                 return;
             }
             match self.clock.timeout_at(give_up, api.ready()).await {
@@ -75,7 +75,7 @@ impl Driver {
                 Ok(id) => ledger.started(job.key, now, id),
                 Err(_) => ledger.start_unanswered(job.key, now),
             },
-            Some(Err(CallError::Refused { name, .. })) => ledger.refused(job.key, &Arc::from(name)),
+            Some(Err(CallError::Refused { name, .. })) => ledger.refused(job.key, now, &Arc::from(name)),
             Some(Err(CallError::Unreachable { .. })) => return false,
             Some(Err(CallError::Unanswered { .. })) | None => ledger.start_unanswered(job.key, now),
         }

@@ -91,6 +91,8 @@ pub struct Behaviour {
     online: bool,
     /// A connection ended while a reply was awaited.
     disconnected: bool,
+    /// The wait for a reply to IN_PROGRESS was given up: if it still comes, it is not the report's.
+    overdue_reply: bool,
 }
 
 #[derive(Debug)]
@@ -162,6 +164,11 @@ impl Behaviour {
         Request::Held(PlannedEnd::Answer { after_us })
     }
 
+    /// Whether `id` is held and going to be answered.
+    pub fn holds(&self, id: &ExecutionId) -> bool {
+        self.held.iter().any(|held| held.id == *id)
+    }
+
     /// Whether a wake-up with this serial is still meant.
     pub fn awaits(&self, serial: u32) -> bool {
         serial == self.serial && self.stage != Stage::Idle
@@ -176,7 +183,10 @@ impl Behaviour {
             Stage::Idle | Stage::ProgressPending | Stage::ReportPending { .. } => {}
             Stage::ProgressDue => self.send_progress(now, actions),
             Stage::ReportDue { planned } => self.send_report(planned, now, actions),
-            Stage::ProgressSent => self.progress_replied(false, now, actions),
+            Stage::ProgressSent => {
+                self.progress_replied(false, now, actions);
+                self.overdue_reply = true;
+            }
             Stage::ReportSent { .. } => {
                 let disconnected = self.disconnected;
                 self.end(now, actions, |id| Action::Unconfirmed { id, disconnected });
@@ -193,6 +203,11 @@ impl Behaviour {
         actions: &mut Vec<Action>,
     ) {
         if self.held.front().is_none_or(|held| held.id != *id) {
+            return;
+        }
+        if self.overdue_reply && !matches!(self.stage, Stage::ProgressSent | Stage::ProgressPending) {
+            // Replies come in the order of the updates: this one belongs to IN_PROGRESS.
+            self.overdue_reply = false;
             return;
         }
         match self.stage {
@@ -218,6 +233,7 @@ impl Behaviour {
     /// The connection ended: replies that were awaited will not come.
     pub fn offline(&mut self) {
         self.online = false;
+        self.overdue_reply = false;
         match self.stage {
             Stage::ProgressSent => {
                 self.disconnected = true;
@@ -233,6 +249,7 @@ impl Behaviour {
 
     fn take_up(&mut self, now: Instant, actions: &mut Vec<Action>) {
         self.disconnected = false;
+        self.overdue_reply = false;
         let Some(Held { decision, .. }) = self.held.front() else {
             self.stage = Stage::Idle;
             return;

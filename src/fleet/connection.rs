@@ -21,6 +21,30 @@ pub(super) const MAX_PACKET: usize = 160 * 1024;
 pub(super) struct Connection<S> {
     pub stream: S,
     pub inbound: Inbound,
+    /// Messages that came with the SUBACK or before it, as MQTT allows.
+    pub early: Vec<Early>,
+}
+
+/// A message kept until its device is online.
+#[derive(Debug)]
+pub(super) struct Early {
+    topic: String,
+    payload: Vec<u8>,
+    qos: QoS,
+    id: Option<PacketId>,
+    dup: bool,
+}
+
+impl Early {
+    fn keep(publish: &mqtt::Publish<'_>) -> Self {
+        let mqtt::Publish { topic, payload, qos, id, dup, .. } = *publish;
+        Self { topic: topic.to_owned(), payload: payload.to_owned(), qos, id, dup }
+    }
+
+    pub fn borrowed(&self) -> mqtt::Publish<'_> {
+        let Self { topic, payload, qos, id, dup } = self;
+        mqtt::Publish { topic, payload, qos: *qos, id: *id, dup: *dup, retain: false }
+    }
 }
 
 /// Why a connection could not be made, or ended.
@@ -42,6 +66,8 @@ pub(super) enum ConnectionError {
     TooLong,
     #[error("no answer within {0} s")]
     NoAnswer(u64),
+    #[error("the broker does not read what the device sends")]
+    NotReading,
     #[error("no answer to a ping")]
     Dead,
 }
@@ -59,7 +85,7 @@ pub(super) async fn subscribe<S: AsyncRead + AsyncWrite + Unpin>(
     client_id: &str,
     keep_alive_s: u16,
 ) -> Result<Connection<S>, ConnectionError> {
-    let mut connection = Connection { stream, inbound: Inbound::default() };
+    let mut connection = Connection { stream, inbound: Inbound::default(), early: Vec::new() };
     let mut outbound = Outbound::default();
     let connect = mqtt::Connect {
         client_id,
@@ -104,11 +130,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         mut answer: impl FnMut(&Packet<'_>) -> Result<(), ConnectionError>,
     ) -> Result<(), ConnectionError> {
         let mut answered = false;
+        let Self { stream, inbound, early } = self;
         poll_fn(|cx| {
-            if let Poll::Ready(Err(error)) = outbound.poll_flush(cx, &mut self.stream) {
+            if let Poll::Ready(Err(error)) = outbound.poll_flush(cx, stream) {
                 return Poll::Ready(Err(error.into()));
             }
-            let end = self.inbound.poll(cx, &mut self.stream, Sender::Server, MAX_PACKET, &mut |packet| {
+            let end = inbound.poll(cx, stream, Sender::Server, MAX_PACKET, &mut |packet| {
+                if let Packet::Publish(publish) = &packet {
+                    early.push(Early::keep(publish));
+                    return Ok(());
+                }
                 answered = true;
                 answer(&packet)
             });

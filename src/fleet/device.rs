@@ -26,6 +26,9 @@ use super::connection::{self, Connection, ConnectionError, MAX_PACKET};
 
 /// From the begin of a connect to its SUBACK; a broker that takes longer is not there.
 const CONNECT_WAIT_S: u64 = 30;
+/// What a device keeps for a broker that does not read. It goes on reading meanwhile: if both ends
+/// stopped, they would wait for each other until the keep-alive.
+const MAX_UNWRITTEN: usize = 1024 * 1024;
 /// Reconnect waits: full jitter below 1 s, 2 s, 4 s … at most 60 s.
 const BACKOFF_INITIAL_US: u64 = MICROS_PER_SECOND;
 const BACKOFF_MAX_US: u64 = 60 * MICROS_PER_SECOND;
@@ -97,6 +100,10 @@ impl Device {
         self.online_since.get()
     }
 
+    pub fn holds(&self, id: &ExecutionId) -> bool {
+        self.state.borrow().behaviour.holds(id)
+    }
+
     /// Whether a timer still means something.
     pub fn wants(&self, timer: Timer) -> bool {
         let state = self.state.borrow();
@@ -146,6 +153,9 @@ impl Device {
         mut connection: Connection<S>,
     ) -> ConnectionError {
         self.come_online(shared);
+        for early in std::mem::take(&mut connection.early) {
+            self.publish(shared, &early.borrowed());
+        }
         let end = poll_fn(|cx| self.poll(shared, &mut connection, cx)).await;
         self.go_offline(shared);
         end
@@ -185,7 +195,7 @@ impl Device {
         connection: &mut Connection<S>,
         cx: &mut Context<'_>,
     ) -> Poll<ConnectionError> {
-        let Connection { stream, inbound } = connection;
+        let Connection { stream, inbound, .. } = connection;
         let end =
             inbound.poll(cx, stream, Sender::Server, MAX_PACKET, &mut |packet| self.take(shared, &packet));
         if let Poll::Ready(end) = end {
@@ -198,6 +208,9 @@ impl Device {
         if let Poll::Ready(Err(error)) = state.outbound.poll_flush(cx, stream) {
             return Poll::Ready(error.into());
         }
+        if state.outbound.pending() > MAX_UNWRITTEN {
+            return Poll::Ready(ConnectionError::NotReading);
+        }
         if state.waker.as_ref().is_none_or(|waker| !waker.will_wake(cx.waker())) {
             state.waker = Some(cx.waker().clone());
         }
@@ -207,12 +220,7 @@ impl Device {
     fn take(&self, shared: &Shared, packet: &Packet<'_>) -> Result<(), ConnectionError> {
         match packet {
             Packet::Publish(publish) => {
-                if let Some(id) = publish.id {
-                    let mut state = self.state.borrow_mut();
-                    state.last_sent = shared.clock.now();
-                    mqtt::encode::puback(state.outbound.buffer(), id);
-                }
-                self.message(shared, publish);
+                self.publish(shared, publish);
                 Ok(())
             }
             Packet::PingResp => {
@@ -223,6 +231,15 @@ impl Device {
             Packet::PubAck(_) => Ok(()),
             other => Err(ConnectionError::OutOfTurn(other.name(), "PUBLISH")),
         }
+    }
+
+    fn publish(&self, shared: &Shared, publish: &mqtt::Publish<'_>) {
+        if let Some(id) = publish.id {
+            let mut state = self.state.borrow_mut();
+            state.last_sent = shared.clock.now();
+            mqtt::encode::puback(state.outbound.buffer(), id);
+        }
+        self.message(shared, publish);
     }
 
     fn message(&self, shared: &Shared, publish: &mqtt::Publish<'_>) {
@@ -263,7 +280,7 @@ impl Device {
                 Request::Held(end) => ledger.held(self.slot, id, now, end, Arrived::First),
                 Request::Again(arrived) => ledger.held(self.slot, id, now, PlannedEnd::Silence, arrived),
                 Request::Refused => {
-                    ledger.held(self.slot, id, now, PlannedEnd::Silence, Arrived::First);
+                    ledger.held(self.slot, id, now, PlannedEnd::QueueFull, Arrived::First);
                     ledger.statistics.drop_from("requests at busy devices", 1);
                 }
             }

@@ -29,6 +29,8 @@ pub enum PlannedEnd {
     },
     /// Not at all.
     Silence,
+    /// Not at all, because its queue was full.
+    QueueFull,
 }
 
 impl PlannedEnd {
@@ -37,6 +39,7 @@ impl PlannedEnd {
         match self {
             PlannedEnd::Answer { after_us } => after_us >= timeout_us,
             PlannedEnd::Silence => true,
+            PlannedEnd::QueueFull => false,
         }
     }
 }
@@ -114,6 +117,7 @@ impl Entry {
             () if side.confirmed.is_some() => "the device's answer was confirmed",
             () if side.reported.is_some() => "the device answered and got no reply",
             () if side.progress_sent.is_some() => "the device reported IN_PROGRESS",
+            () if side.end == Some(PlannedEnd::QueueFull) => "the device had no room for the request",
             () if side.held.is_some() => "the device held the request",
             () if self.id.is_some() => "started, never held by the device",
             () if self.written.is_some() => "sent, no answer to the start",

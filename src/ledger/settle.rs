@@ -28,6 +28,15 @@ pub enum ReadBack {
     Unreadable,
 }
 
+/// What is known of the device right now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Holder {
+    /// Since when it has been subscribed without a break.
+    pub online_since: Option<Instant>,
+    /// Whether it holds the execution and is going to answer it.
+    pub holds: bool,
+}
+
 /// Whether an entry can be struck off.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Settlement {
@@ -44,30 +53,23 @@ pub(super) const DEADLINE_MARGIN_US: u64 = 100_000;
 pub(super) const OPEN_MARGIN_US: u64 = 2_000_000;
 /// How often an open one is looked at past its time-out.
 const LOOK_AGAIN_US: u64 = 500_000;
-/// A device that queues may answer long after the cloud's time-out; it is waited for this long.
-const MAX_LATE_WAIT_US: u64 = 600_000_000;
 
-pub(super) fn settle(
-    entry: &Entry,
-    read: &ReadBack,
-    now: Instant,
-    online_since: Option<Instant>,
-) -> Settlement {
+pub(super) fn settle(entry: &Entry, read: &ReadBack, now: Instant, holder: Holder) -> Settlement {
     match read {
-        ReadBack::Record(record) => with_record(entry, record, now, online_since),
+        ReadBack::Record(record) => with_record(entry, record, now, holder),
         ReadBack::NotFound => strike(entry, seen_class(entry), vec![(Finding::Lost, false)]),
         ReadBack::Unreadable if now < give_up(entry) => Settlement::Wait(now.plus_micros(LOOK_AGAIN_US)),
         ReadBack::Unreadable => strike(entry, seen_class(entry), vec![(Finding::Unverified, false)]),
     }
 }
 
-fn with_record(entry: &Entry, record: &Record, now: Instant, online_since: Option<Instant>) -> Settlement {
+fn with_record(entry: &Entry, record: &Record, now: Instant, holder: Holder) -> Settlement {
     let in_time = record.completed_after_us.is_some_and(|us| us < entry.timeout_us);
     let class = match record.status {
         Status::Created | Status::InProgress => return still_open(entry, now),
         // The cloud made it: ended for the operator, open for the device.
         Status::TimedOut if record.completed_after_us.is_none() => {
-            return timed_out_cloud(entry, now, online_since);
+            return timed_out_cloud(entry, now, holder);
         }
         Status::TimedOut => Class::TimedOutDevice,
         Status::Succeeded => Class::Succeeded,
@@ -100,7 +102,7 @@ fn still_open(entry: &Entry, now: Instant) -> Settlement {
     strike(entry, Class::Unfinished, vec![(Finding::Lost, false)])
 }
 
-fn timed_out_cloud(entry: &Entry, now: Instant, online_since: Option<Instant>) -> Settlement {
+fn timed_out_cloud(entry: &Entry, now: Instant, holder: Holder) -> Settlement {
     let side = &entry.side;
     if accepted(entry) {
         return strike(entry, Class::TimedOutCloud, vec![(Finding::Contradicted, false)]);
@@ -108,24 +110,28 @@ fn timed_out_cloud(entry: &Entry, now: Instant, online_since: Option<Instant>) -
     if side.reply_missed {
         return strike(entry, Class::TimedOutCloud, vec![(Finding::Unconfirmed, side.disconnected)]);
     }
-    if let Some(until) = late_answer_until(entry).filter(|until| now < *until) {
+    if let Some(until) = late_answer_until(entry, now, holder).filter(|until| now < *until) {
         return Settlement::Wait(now.plus_micros(LOOK_AGAIN_US).min(until));
     }
     let undelivered = side.held.is_none();
     let subscribed_throughout =
-        online_since.is_some_and(|since| since <= entry.written.unwrap_or(entry.picked));
+        holder.online_since.is_some_and(|since| since <= entry.written.unwrap_or(entry.picked));
     let findings =
         if undelivered && subscribed_throughout { vec![(Finding::Lost, false)] } else { Vec::new() };
     strike(entry, Class::TimedOutCloud, findings)
 }
 
 /// Until when a held execution that timed out may still be answered; `None` if it will not be.
-fn late_answer_until(entry: &Entry) -> Option<Instant> {
+fn late_answer_until(entry: &Entry, now: Instant, holder: Holder) -> Option<Instant> {
     let side = &entry.side;
-    match side.end? {
-        PlannedEnd::Silence => None,
-        PlannedEnd::Answer { .. } if side.reply.is_some() => None,
-        PlannedEnd::Answer { .. } => Some(deadline(entry).plus_micros(MAX_LATE_WAIT_US)),
+    let PlannedEnd::Answer { after_us } = side.end? else { return None };
+    if side.reply.is_some() || !holder.holds {
+        return None;
+    }
+    // Online it is going to answer, when its queue lets it. Offline it is waited for as planned.
+    match holder.online_since {
+        Some(_) => Some(now.plus_micros(LOOK_AGAIN_US)),
+        None => Some(side.held?.plus_micros(after_us).max(deadline(entry)).plus_micros(OPEN_MARGIN_US)),
     }
 }
 

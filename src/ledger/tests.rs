@@ -5,6 +5,8 @@ use crate::stats::{Counts, Outcome, Shape, Span};
 /// A ledger with one workload and one group, and short ways to say what happens to it.
 struct Bench {
     ledger: Ledger,
+    /// Whether the device is going to answer what it holds.
+    holds: bool,
 }
 
 const TIMEOUT_US: u64 = 10_000_000;
@@ -30,7 +32,7 @@ impl Bench {
     fn with_capacity(capacity: usize) -> Self {
         let shape = Arc::new(Shape { workloads: vec!["w".into()], groups: vec!["g".into()] });
         let ledger = Ledger::with_capacity(Statistics::new(shape), Rc::new(Notify::new()), capacity);
-        Self { ledger }
+        Self { ledger, holds: true }
     }
 
     fn origin() -> Origin {
@@ -67,7 +69,8 @@ impl Bench {
         let mut settled = 0;
         // Each look at a moment: what is armed again for later must not be due now.
         while let Some(ToSettle { key, .. }) = self.ledger.next_to_settle(at(ms)) {
-            self.ledger.settle(key, at(ms), read, online_ms.map(at));
+            let holder = Holder { online_since: online_ms.map(at), holds: self.holds };
+            self.ledger.settle(key, at(ms), read, holder);
             settled += 1;
         }
         settled
@@ -286,7 +289,7 @@ fn refusals_are_counted_by_their_error() {
     let mut bench = Bench::new();
     for error in ["ThrottlingException", "ThrottlingException", "Unreachable"] {
         let key = bench.sent();
-        bench.ledger.refused(key, &Arc::from(error));
+        bench.ledger.refused(key, at(1003), &Arc::from(error));
     }
     let counts = bench.counts();
     assert_eq!((counts.due, counts.started, counts.class(Class::Refused)), (3, 0, 3));
@@ -317,6 +320,67 @@ fn an_unanswered_start_stays_unknown_unless_its_device_holds_it() {
     bench.settle(14_000, &record(Status::Succeeded, Some(9_000)), Some(0));
     assert_eq!(bench.counts().class(Class::Unknown), 1);
     assert_eq!(bench.ledger.open(), 0);
+}
+
+#[test]
+fn a_start_without_an_answer_does_not_take_the_id_of_a_later_one() {
+    let mut bench = Bench::new();
+    let lost = bench.sent();
+    bench.ledger.start_unanswered(lost, at(11_002));
+    // A later start to the same device: held before its answer, as it often is.
+    let later = bench.sent();
+    bench.held(2, 11_100, ends_after(5));
+    bench.ledger.started(later, at(11_101), id(2));
+    bench.reports(2, 11_105, 11_105, Status::Succeeded);
+    bench.confirmed(2, 11_106);
+    bench.settle(11_107, &record(Status::Succeeded, Some(6)), Some(0));
+    let counts = bench.counts();
+    assert_eq!((counts.class(Class::Succeeded), counts.unexplained()), (1, 0));
+    bench.settle(14_000, &record(Status::Succeeded, Some(6)), Some(0));
+    assert_eq!(bench.counts().class(Class::Unknown), 1);
+}
+
+#[test]
+fn a_copy_that_comes_after_settling_is_still_found() {
+    let mut bench = Bench::new();
+    bench.started(1);
+    bench.held(1, 1006, ends_after(10));
+    bench.reports(1, 1016, 1016, Status::Succeeded);
+    bench.confirmed(1, 1017);
+    bench.settle(1018, &record(Status::Succeeded, Some(12)), Some(0));
+    bench.ledger.held(7, &id(1), at(2000), PlannedEnd::Silence, Arrived::Duplicated);
+    bench.ledger.held(7, &id(1), at(2001), PlannedEnd::Silence, Arrived::Redelivered);
+    // The device has forgotten it and takes it for a new one.
+    bench.held(1, 2002, ends_after(10));
+    let counts = bench.counts();
+    assert_eq!(counts.finding(Finding::Duplicated).unexplained, 2);
+    assert_eq!(counts.finding(Finding::Redelivered).explained, 1);
+    assert_eq!(counts.due, 1);
+}
+
+#[test]
+fn a_request_without_room_in_the_device_is_not_booked_as_planned() {
+    let mut bench = Bench::new();
+    bench.started(1);
+    bench.held(1, 1006, PlannedEnd::QueueFull);
+    bench.settle(1005 + AFTER_TIMEOUT, &record(Status::TimedOut, None), Some(0));
+    let counts = bench.counts();
+    assert_eq!((counts.class(Class::TimedOutCloud), counts.timed_out_as_planned), (1, 0));
+}
+
+#[test]
+fn an_offline_device_is_waited_for_as_long_as_its_plan_says() {
+    let mut bench = Bench::new();
+    bench.started(1);
+    bench.held(1, 1006, ends_after(20_000));
+    for ms in (11_200..23_000).step_by(400) {
+        bench.settle(ms, &record(Status::TimedOut, None), None);
+    }
+    assert_eq!(bench.counts().decided(), 0, "it was going to answer at 21,006 ms");
+    for ms in (23_000..24_000).step_by(100) {
+        bench.settle(ms, &record(Status::TimedOut, None), None);
+    }
+    assert_eq!(bench.counts().class(Class::TimedOutCloud), 1);
 }
 
 #[test]
@@ -397,7 +461,7 @@ proptest::proptest! {
                 (0, _) => keys.extend(bench.ledger.enter(Bench::origin(), at(ms), at(ms), TIMEOUT_US)),
                 (1, Some(key)) => bench.ledger.written(key, at(ms)),
                 (2, Some(key)) => bench.ledger.started(key, at(ms), id(n)),
-                (3, Some(key)) => bench.ledger.refused(key, &Arc::from("X")),
+                (3, Some(key)) => bench.ledger.refused(key, at(ms), &Arc::from("X")),
                 (4, Some(key)) => bench.ledger.start_unanswered(key, at(ms)),
                 (5, _) => bench.held(n, ms, ends_after(10)),
                 (6, _) => bench.reports(n, ms, ms, Status::Succeeded),

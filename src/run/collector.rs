@@ -54,6 +54,10 @@ pub(super) struct Collector {
     report_gap: Duration,
     /// Dropped messages that the backend counts itself.
     backend_dropped: u64,
+    /// Ended executions the backend forgot before it was asked.
+    backend_evicted: u64,
+    /// When a run that was asked to stop ends at the latest.
+    pub drain_until: Option<Instant>,
     pub load_begin: Option<Instant>,
     pub phase: Phase,
     pub stopped: bool,
@@ -85,6 +89,8 @@ impl Collector {
             published: 0,
             report_gap: Duration::ZERO,
             backend_dropped: 0,
+            backend_evicted: 0,
+            drain_until: None,
             load_begin: None,
             phase: Phase::Connect,
             stopped: false,
@@ -98,14 +104,28 @@ impl Collector {
         }
     }
 
-    /// Takes a shard's report. Returns whether a new second is complete.
-    pub fn take(&mut self, report: ShardReport, now: Instant, backend_cpu: Duration) -> bool {
-        let shard = &mut self.shards[report.shard];
-        if !report.last {
+    /// Notes how long the most silent shard has been silent; seen while it lasts, not when it ends.
+    pub fn note_silence(&mut self, now: Instant) {
+        for shard in 0..self.shards.len() {
+            self.note_gap(shard, now);
+        }
+    }
+
+    fn note_gap(&mut self, shard: usize, now: Instant) {
+        let shard = &self.shards[shard];
+        if !shard.finished {
             // The next one due, which may be an earlier one: a shard that was held up skips seconds.
             let due = self.epoch.plus_micros((shard.delivered + 1) * MICROS_PER_SECOND);
             self.report_gap = self.report_gap.max(Duration::from_micros(now.micros_since(due)));
         }
+    }
+
+    /// Takes a shard's report. Returns whether a new second is complete.
+    pub fn take(&mut self, report: ShardReport, now: Instant, backend_cpu: Duration) -> bool {
+        if !report.last {
+            self.note_gap(report.shard, now);
+        }
+        let shard = &mut self.shards[report.shard];
         shard.delivered = report.second + 1;
         shard.ever_online = report.ever_online;
         shard.exhausted = report.exhausted;
@@ -220,6 +240,7 @@ impl Collector {
         let draining = matches!(self.phase, Phase::Drain | Phase::Settle);
         let mut totals = self.totals.clone();
         totals.drop_from("messages to slow clients", self.backend_dropped);
+        totals.drop_from("the backend's memory of ended executions", self.backend_evicted);
         totals.dropped.retain(|_, count| *count > 0);
         Snapshot {
             number: self.published,
@@ -242,9 +263,11 @@ impl Collector {
         }
     }
 
-    /// Messages the backend could not deliver to clients that read too slowly.
-    pub fn backend_dropped(&mut self, count: u64) {
-        self.backend_dropped = count;
+    /// What the backend lost since its start: messages to clients that read too slowly, and ended
+    /// executions it forgot.
+    pub fn backend_lost(&mut self, dropped: u64, evicted: u64) {
+        self.backend_dropped = dropped;
+        self.backend_evicted = evicted;
     }
 
     /// Devices that have been subscribed at least once.
@@ -273,7 +296,8 @@ impl Collector {
     }
 
     fn last_deadline(&self) -> Instant {
-        self.shards.iter().map(|shard| shard.last_deadline).max().unwrap_or_default()
+        let last = self.shards.iter().map(|shard| shard.last_deadline).max().unwrap_or_default();
+        self.drain_until.map_or(last, |until| last.min(until))
     }
 }
 

@@ -81,7 +81,8 @@ impl Conductor<'_> {
 
     fn take(&mut self, report: ShardReport) {
         let now = self.clock.now();
-        self.collector.backend_dropped(self.backend.counters().broker.dropped());
+        let counters = self.backend.counters();
+        self.collector.backend_lost(counters.broker.dropped(), counters.evicted);
         if self.collector.take(report, now, self.backend.cpu()) {
             let snapshot = self.collector.snapshot(now);
             let verdict = verdict::judge(&self.options.scenario, &snapshot);
@@ -103,6 +104,7 @@ impl Conductor<'_> {
 
     fn step(&mut self) {
         let now = self.clock.now();
+        self.collector.note_silence(now);
         self.obey(now);
         self.inject(now);
         match self.collector.phase {
@@ -141,6 +143,7 @@ impl Conductor<'_> {
                 self.collector
                     .event(now, format!("stop requested, draining for at most {}s", grace.as_secs()));
                 self.drain_until = Some(now.plus(grace));
+                self.collector.drain_until = self.drain_until;
                 self.stop_load();
             }
             Stop::Now => {
@@ -201,8 +204,10 @@ impl Conductor<'_> {
         self.collector.event(now, text);
     }
 
+    /// A user who stops wants nothing more sent; a threshold that aborts wants what is due judged.
     fn stop_load(&mut self) {
-        self.shards.send_all(|| ShardCommand::StopLoad);
+        let abandon = self.ending.stopped;
+        self.shards.send_all(|| ShardCommand::StopLoad { abandon });
         if self.collector.phase <= Phase::Load {
             self.collector.phase = Phase::Drain;
         }

@@ -5,6 +5,8 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::driver;
 
+/// Pollers, timer and wake-up of one more generator thread.
+const PER_SHARD: u64 = 4;
 /// Descriptors the program needs besides connections: standard streams, pollers, timers, listeners, files;
 /// about 30 are seen.
 const SPARE: u64 = 60;
@@ -36,9 +38,9 @@ pub(super) fn descriptor_limit() -> Option<u64> {
 
 /// Makes sure there are descriptors for both ends of every connection; raises the soft limit to
 /// what is needed where the hard limit allows.
-pub(super) fn descriptors(devices: u64) -> Result<(), PreflightError> {
-    let connections = driver::CONNECTIONS as u64;
-    let needed = 2 * (devices + connections) + SPARE;
+pub(super) fn descriptors(devices: u64, shards: u64) -> Result<(), PreflightError> {
+    let connections = (driver::CONNECTIONS as u64).div_ceil(shards) * shards;
+    let needed = 2 * (devices + connections) + SPARE + PER_SHARD * (shards - 1);
     let limit = getrlimit(Resource::Nofile);
     match descriptors_to_ask_for(needed, limit.current, limit.maximum) {
         Ok(None) => Ok(()),
@@ -82,7 +84,7 @@ mod tests {
 
     #[test]
     fn too_few_descriptors_name_the_remedy() {
-        let error = descriptors(100_000_000).unwrap_err().to_string();
+        let error = descriptors(100_000_000, 1).unwrap_err().to_string();
         assert!(error.contains("ulimit -n 200000188"), "{error}");
     }
 }

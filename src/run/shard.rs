@@ -16,7 +16,7 @@ use crate::backend;
 use crate::clock::{Alarm, Clock, Instant, thread_cpu};
 use crate::driver::{self, Driver, HttpApi};
 use crate::fleet::{self, Fleet};
-use crate::ledger::{Ledger, LedgerAnomaly};
+use crate::ledger::{Holder, Ledger, LedgerAnomaly};
 use crate::plan::Plan;
 use crate::scenario::Target;
 use crate::stats::{Anomaly, Statistics};
@@ -28,8 +28,8 @@ use super::direct::DirectApi;
 pub(super) enum ShardCommand {
     /// The load begins at this instant.
     Begin(Instant),
-    /// Start nothing more.
-    StopLoad,
+    /// Start nothing more; with `abandon` not even what waits for a connection.
+    StopLoad { abandon: bool },
     /// Strike off what is open, report, and end.
     Finish,
     /// Run this on the shard's thread: how a test blocks it.
@@ -74,9 +74,13 @@ pub(super) struct ShardSetup {
     pub reports: mpsc::Sender<ShardReport>,
 }
 
-/// Starts the shard's thread.
-pub(super) fn spawn(setup: ShardSetup) -> std::io::Result<thread::JoinHandle<std::io::Result<()>>> {
+/// Starts the shard's thread, which keeps `alive` until it ends.
+pub(super) fn spawn(
+    setup: ShardSetup,
+    alive: std::sync::mpsc::Sender<()>,
+) -> std::io::Result<thread::JoinHandle<std::io::Result<()>>> {
     thread::Builder::new().name(format!("fleetsim-shard-{}", setup.number)).spawn(move || {
+        let _alive = alive;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         LocalSet::new().block_on(&runtime, async move {
             Shard::new(setup).run().await;
@@ -129,11 +133,14 @@ impl Shard {
             let api = HttpApi::new(http, &target.region, clock);
             lanes.spawn_local(driver::start_worker(Rc::clone(&driver), api));
         }
-        let (since, ids) = (Rc::clone(&fleet), Rc::clone(&fleet));
+        let (holders, ids) = (Rc::clone(&fleet), Rc::clone(&fleet));
         lanes.spawn_local(driver::settle_lane(
             Rc::clone(&driver),
             DirectApi::new(records),
-            move |slot| since.online_since(slot),
+            move |slot, id| Holder {
+                online_since: holders.online_since(slot),
+                holds: holders.holds(slot, id),
+            },
             move |slot| ids.device_id(slot),
             settle_changed,
         ));
@@ -179,11 +186,14 @@ impl Shard {
                         self.load_begin = Some(at);
                         self.driver.begin(at);
                     }
-                    Some(ShardCommand::StopLoad) => {
+                    Some(ShardCommand::StopLoad { abandon }) => {
                         // What is due by now is still sent; only then the load is over.
                         let now = self.clock.now();
                         self.driver.pick_due(now, |device| self.fleet.slot_of(device));
                         self.driver.stop(now, |device| self.fleet.slot_of(device));
+                        if abandon {
+                            self.driver.abandon();
+                        }
                     }
                     Some(ShardCommand::Run(job)) => job(),
                     Some(ShardCommand::Finish) | None => break,

@@ -89,7 +89,7 @@ impl Problems {
         line(
             &mut out,
             format_args!(
-                "{least}{count} {noun} in {file}{shown}; `fleetsim check {file}` checks it without a run"
+                "{least}{count} {noun} in {file}{shown}; README.md and `fleetsim schema` say what a scenario can hold"
             ),
         );
         out
@@ -335,7 +335,7 @@ mod tests {
         assert_eq!(
             drawn,
             "  × wrong  (a.b)\n    ╭─[x.yaml:2:9]\n  2 │   bö: ü 5x\n    ·         ^^\n\n\
-             1 problem in x.yaml; `fleetsim check x.yaml` checks it without a run\n"
+             1 problem in x.yaml; README.md and `fleetsim schema` say what a scenario can hold\n"
         );
     }
 

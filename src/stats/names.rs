@@ -85,7 +85,7 @@ pub enum Class {
     TimedOutDevice,
     /// The cloud's timer ran out; a later answer makes it `late` as well.
     TimedOutCloud,
-    /// Still open when the run was stopped.
+    /// Open when the run was stopped; or lost, so that no end of it is known.
     Unfinished,
 }
 

@@ -1,6 +1,6 @@
 //! Counts and histograms of a stretch of time: filled by a shard, added up by the collector.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use super::{Class, Finding, Histogram, Outcome, Span};
@@ -138,7 +138,9 @@ pub struct Statistics {
     connects: Vec<Option<Box<Histogram>>>,
     /// Latency of everything that ended, warm-up included: the live picture.
     pub recent_latency: Histogram,
-    histograms: usize,
+    /// Which histograms there are, kept over [`Statistics::take`]: the bound holds for the whole run, and
+    /// what was once admitted stays, or percentiles would be of some seconds and not of others.
+    admitted: HashSet<usize>,
     /// Samples that found no histogram because the bound on their number was reached.
     pub overflowed: u64,
     /// Reconnects by group.
@@ -161,7 +163,7 @@ impl Statistics {
             spans: vec![None; Span::ALL.len() * cells * Outcome::ALL.len()],
             connects: vec![None; groups],
             recent_latency: Histogram::default(),
-            histograms: 0,
+            admitted: HashSet::new(),
             overflowed: 0,
             reconnects: vec![0; groups],
             dropped: BTreeMap::new(),
@@ -177,7 +179,8 @@ impl Statistics {
     /// Hands over what was filled so far and goes on with empty statistics.
     #[must_use]
     pub fn take(&mut self) -> Statistics {
-        let empty = Statistics::new(Arc::clone(&self.shape));
+        let mut empty = Statistics::new(Arc::clone(&self.shape));
+        empty.admitted = std::mem::take(&mut self.admitted);
         std::mem::replace(self, empty)
     }
 
@@ -229,23 +232,30 @@ impl Statistics {
     /// Records one span of a measured execution.
     pub fn record(&mut self, span: Span, workload: usize, group: usize, outcome: Outcome, us: u64) {
         let slot = self.span_slot(span, workload, group, outcome);
-        Self::record_into(&mut self.spans[slot], &mut self.histograms, &mut self.overflowed, us);
+        if self.spans[slot].is_some() || self.admit(slot) {
+            self.spans[slot].get_or_insert_default().record(us);
+        }
     }
 
     /// Records one connect.
     pub fn record_connect(&mut self, group: usize, us: u64) {
-        Self::record_into(&mut self.connects[group], &mut self.histograms, &mut self.overflowed, us);
+        if self.connects[group].is_some() || self.admit(self.spans.len() + group) {
+            self.connects[group].get_or_insert_default().record(us);
+        }
     }
 
-    fn record_into(slot: &mut Option<Box<Histogram>>, histograms: &mut usize, overflowed: &mut u64, us: u64) {
-        if slot.is_none() {
-            if *histograms == MAX_HISTOGRAMS {
-                *overflowed += 1;
-                return;
-            }
-            *histograms += 1;
+    /// Whether there may be a histogram in this slot; counts the sample that finds none.
+    fn admit(&mut self, slot: usize) -> bool {
+        if self.admitted.contains(&slot) {
+            return true;
         }
-        slot.get_or_insert_default().record(us);
+        let room = self.admitted.len() < MAX_HISTOGRAMS;
+        if room {
+            self.admitted.insert(slot);
+        } else {
+            self.overflowed += 1;
+        }
+        room
     }
 
     /// Counts what a bounded queue could not take.
@@ -382,6 +392,17 @@ mod tests {
             statistics.record(Span::Latency, 0, group, Outcome::Other, 5);
         }
         assert_eq!(statistics.overflowed, 600 - 512);
+        // The bound holds over the seconds of a run, and the same ones stay.
+        let mut total = statistics.take();
+        for group in (0..600).rev() {
+            statistics.record(Span::Latency, 0, group, Outcome::Other, 5);
+        }
+        total.add(&statistics.take());
+        assert_eq!(
+            (total.overflowed, total.merged(Span::Latency, None, None, None).len()),
+            (2 * 88, 2 * 512)
+        );
+        assert_eq!(total.histogram(Span::Latency, 0, 599, Outcome::Other).map(Histogram::len), None);
     }
 
     #[test]

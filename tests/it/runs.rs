@@ -120,7 +120,11 @@ fn several_shards_share_the_devices_and_lose_nothing() {
     report::totals_add_up(&report.snapshot).unwrap();
     assert_eq!(report.exit, Exit::Ok);
     assert_eq!(counts(&report).class(Class::Succeeded), 400);
-    assert_eq!(report.snapshot.groups[0].devices, 40);
+    assert_eq!(
+        report.snapshot.totals.merged(Span::Connect, None, None, None).len(),
+        40,
+        "each device connected once"
+    );
 }
 
 #[test]
@@ -136,6 +140,23 @@ fn a_stalling_target_raises_latency_and_start_wait_but_never_voids_the_run() {
     let latency = largest_us(&report, Span::Latency);
     assert!((1_900_000..6_000_000).contains(&latency), "latency {latency} µs");
     assert!(largest_us(&report, Span::ScheduleLag) < 500_000, "schedule_lag");
+}
+
+#[test]
+fn a_stall_longer_than_the_start_time_out_blames_nobody_falsely() {
+    // Ten devices: each has starts without an answer and later ones at once.
+    let text = "name: long-stall\ngroups: { g: { count: 10, behavior: { delay: 10ms } } }\n";
+    let scenario = scenario(&format!("{text}{}", load("80/s", "4s", "60s")));
+    let stall = Injection::OnBackend(Box::new(|| hold_thread(Duration::from_secs(12))));
+    let report =
+        run(&scenario, Hooks { during_load: vec![(Duration::from_secs(2), stall)], ..Hooks::default() });
+    let counts = counts(&report);
+    // A device waits 10 s for a reply: the one update each had under way went without. Nothing else.
+    let unconfirmed = counts.finding(Finding::Unconfirmed).total();
+    assert!(unconfirmed <= 10, "{:?}", report.snapshot.anomalies);
+    assert_eq!(counts.unexplained(), unconfirmed, "{:?}", report.snapshot.anomalies);
+    assert_eq!((counts.due, counts.class(Class::Unfinished)), (320, 0));
+    assert!(report.verdict.validity.valid, "{:?}", report.verdict.validity.reasons);
 }
 
 #[test]

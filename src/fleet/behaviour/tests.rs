@@ -175,6 +175,20 @@ fn a_device_does_not_wait_for_a_reply_for_ever() {
 }
 
 #[test]
+fn an_overdue_reply_to_in_progress_does_not_confirm_the_answer() {
+    let mut bench = Bench::new();
+    bench.request(1, 100, decision(OutcomeKind::Succeeded, Some(0), 50));
+    bench.wake();
+    bench.behaviour.due(bench.behaviour.serial, at(10_100), &mut bench.done);
+    bench.behaviour.due(bench.behaviour.serial, at(10_150), &mut bench.done);
+    bench.take();
+    bench.reply(1, 10_200);
+    assert_eq!(bench.take(), [], "this one belongs to IN_PROGRESS");
+    bench.reply(1, 10_201);
+    assert_eq!(bench.take(), [Action::Confirmed { id: id(1), rejected: None }]);
+}
+
+#[test]
 fn a_full_queue_refuses_and_replies_to_others_are_not_mistaken() {
     let mut bench = Bench::new();
     for n in 0..MAX_QUEUED as u128 {

@@ -9,6 +9,9 @@ use crate::units::{human_count, human_micros};
 /// A thread this busy delays its own requests without lagging behind its plan.
 const FULL: f64 = 0.95;
 
+/// Below this a lag is not of the generator's own making.
+const MOSTLY_IDLE: f64 = 0.5;
+
 /// Whether the generator kept up; if not, whom to blame and what to do.
 pub(super) fn generator(page: &mut Page, report: &RunReport) {
     let validity = &report.verdict.validity;
@@ -47,7 +50,14 @@ pub(super) fn generator(page: &mut Page, report: &RunReport) {
             "   may then be the generator's own. For the target's limits use fewer commands or more cores.",
         );
     }
-    if !validity.valid {
+    if !validity.valid && used.busiest_shard < MOSTLY_IDLE {
+        let idle = format!(
+            "   The generator was never more than {} busy: something else held this",
+            cpu(used.busiest_shard)
+        );
+        page.line(&idle);
+        page.line("   machine's processors. Free it and run again; the load is not too much for it.");
+    } else if !validity.valid {
         page.line(
             "   The generator fell behind, not the target: its own delay is in these figures. Lower the",
         );

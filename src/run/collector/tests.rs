@@ -416,7 +416,7 @@ fn what_queues_dropped_is_counted_once_however_often_it_is_told() {
     let dropped = |collector: &Collector| collector.snapshot(at(0)).totals.dropped.clone();
     assert!(dropped(&collector).is_empty());
     for told in [0, 3, 5] {
-        collector.backend_dropped(told);
+        collector.backend_lost(told, 0);
     }
     for second in 0..2 {
         for shard in 0..2 {
