@@ -386,7 +386,13 @@ impl Delay {
     fn read(text: &str) -> Result<Self, String> {
         let duration = |text: &str| parse_duration(text.trim()).map_err(|error| error.to_string());
         match text.split_once("..") {
-            Some((min, max)) => Ok(Delay::Range(duration(min)?, duration(max)?)),
+            // "50..150ms" means milliseconds twice; "50s" would be bad advice.
+            Some((min, max)) => match (duration(min), duration(max)) {
+                (Ok(min), Ok(max)) => Ok(Delay::Range(min, max)),
+                _ => Err(format!(
+                    "\"{text}\" is not a range of durations, each with its unit, e.g. 100ms..400ms"
+                )),
+            },
             None => Ok(Delay::Constant(duration(text)?)),
         }
     }
