@@ -139,7 +139,8 @@ fn a_stalling_target_raises_latency_and_start_wait_but_never_voids_the_run() {
     assert!(largest_us(&report, Span::StartWait) > 1_000_000, "start_wait");
     let latency = largest_us(&report, Span::Latency);
     assert!((1_900_000..6_000_000).contains(&latency), "latency {latency} µs");
-    assert!(largest_us(&report, Span::ScheduleLag) < 500_000, "schedule_lag");
+    let lag = report.snapshot.totals.merged(Span::ScheduleLag, None, None, None).percentile(Percentile(99.0));
+    assert!(lag < Some(500_000), "the generator kept to its plan: {lag:?}");
 }
 
 #[test]
