@@ -6,6 +6,9 @@
     reason = "a test that cannot go on fails, and shows what it saw"
 )]
 
+/// Held by every test that puts load on the machine: they must not make each other noisy.
+static ONE_AT_A_TIME: parking_lot::Mutex<()> = parking_lot::Mutex::new(());
+
 mod backend_http;
 mod backend_mqtt;
 mod broker;

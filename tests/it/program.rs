@@ -35,8 +35,8 @@ fn file(folder: &Path, name: &str, text: &str) -> String {
 
 fn small(duration: &str) -> String {
     format!(
-        "version: 1\nname: small\nseed: 3\nvalidity: {{ max_lag: 500ms }}\ngroups: {{ g: {{ count: 10, behavior: {{ delay: \
-         10ms }} }} }}\nworkloads:\n  w:\n    command: {{ name: c, timeout: 5s }}\n    load: {{ arrival_rate: {{ stages: [{{ \
+        "version: 1\nname: small\nseed: 3\nvalidity: {{ max_lag: 20s }}\ngroups: {{ g: {{ count: 10, behavior: {{ delay: \
+         10ms }} }} }}\nworkloads:\n  w:\n    command: {{ name: c, timeout: 20s }}\n    load: {{ arrival_rate: {{ stages: [{{ \
          rate: 20/s, duration: {duration} }}] }} }}\n"
     )
 }
@@ -136,6 +136,7 @@ fn the_schema_beside_the_scenarios_is_current() {
 
 #[test]
 fn a_run_ends_with_its_summary_and_its_result() {
+    let _guard = crate::ONE_AT_A_TIME.lock();
     let folder = tempfile::tempdir().unwrap();
     let path = file(folder.path(), "small.yaml", &small("2s"));
     let output = fleetsim(&["run", &path, "--json", "-"]);
@@ -180,6 +181,7 @@ fn signal(child: &Child, signal: Signal) {
 
 #[test]
 fn one_signal_stops_drains_and_writes_everything() {
+    let _guard = crate::ONE_AT_A_TIME.lock();
     for stop in [Signal::TERM, Signal::INT] {
         let folder = tempfile::tempdir().unwrap();
         let (mut child, mut lines, json) = long_run(folder.path(), &small("10m"));
@@ -195,9 +197,10 @@ fn one_signal_stops_drains_and_writes_everything() {
 
 #[test]
 fn a_second_signal_ends_at_once_and_still_writes_everything() {
+    let _guard = crate::ONE_AT_A_TIME.lock();
     let folder = tempfile::tempdir().unwrap();
     // Nothing answers within the grace period, so only the second signal can end the run this soon.
-    let silent = small("10m").replace("delay: 10ms", "delay: 1h").replace("timeout: 5s", "timeout: 2h");
+    let silent = small("10m").replace("delay: 10ms", "delay: 1h").replace("timeout: 20s", "timeout: 2h");
     let (mut child, mut lines, json) = long_run(folder.path(), &silent);
     signal(&child, Signal::INT);
     wait_for(&mut lines, "stop requested");

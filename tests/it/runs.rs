@@ -1,7 +1,7 @@
 //! Whole runs against the embedded backend over real sockets: what is reported is what was done.
 //!
-//! Faults are injected by hooks. Every run is allowed lags of 500 ms, so that a noisy machine decides
-//! nothing, and runs come one at a time, so that they do not make each other noisy.
+//! Faults are injected by hooks. A noisy machine must decide nothing: runs come one at a time, time-outs
+//! are long, and lags are allowed 500 ms where validity is the question and 20 s where it is not.
 
 use std::sync::Arc;
 use std::sync::mpsc;
@@ -14,13 +14,16 @@ use fleetsim::report::{self, RunReport};
 use fleetsim::run::{self, Hooks, Injection, Options};
 use fleetsim::scenario::{self, OutcomeKind, Scenario, Variables};
 use fleetsim::stats::{Class, Counts, Finding, Outcome, Percentile, Phase, Span};
-use parking_lot::Mutex;
 use tokio::sync::watch;
 
-static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+use crate::ONE_AT_A_TIME;
 
 fn scenario(text: &str) -> Arc<Scenario> {
-    let text = format!("version: 1\nseed: 7\nvalidity: {{ max_lag: 500ms }}\n{text}");
+    scenario_with(text, "20s")
+}
+
+fn scenario_with(text: &str, max_lag: &str) -> Arc<Scenario> {
+    let text = format!("version: 1\nseed: 7\nvalidity: {{ max_lag: {max_lag} }}\n{text}");
     match scenario::parse("test.yaml", &text, &Variables::default()) {
         Ok(scenario) => Arc::new(scenario),
         Err(problems) => panic!("{}", problems.render(false)),
@@ -77,16 +80,16 @@ groups:
   without: { count: 20, behavior: { delay: 20ms..60ms } }
 workloads:
   a:
-    command: { name: a, timeout: 5s }
+    command: { name: a, timeout: 20s }
     groups: [with-progress]
     load: { arrival_rate: { stages: [{ rate: 60/s, duration: 1s, warm_up: true }, { duration: 2s }] } }
   b:
-    command: { name: b, timeout: 5s }
+    command: { name: b, timeout: 20s }
     start_after: 500ms
     select: round_robin
     load: { arrival_rate: { stages: [{ rate: 0/s, ramp_to: 100/s, duration: 2s }] } }
 thresholds:
-  - expect: p99(latency) < 2s
+  - expect: p99(latency) < 20s
   - expect: rate(succeeded) == 100%
 ";
     let report = run(&scenario(text), Hooks::default());
@@ -106,12 +109,14 @@ thresholds:
     }
     // The device simulation answers when it planned to: what is measured as its answer is what was configured.
     let answer = totals.merged(Span::Answer, None, Some(1), None);
-    assert!(answer.min() >= Some(19_900) && answer.percentile(Percentile(50.0)) <= Some(60_100), "seed 7");
+    let lag = totals.merged(Span::DeviceLag, None, Some(1), None).percentile(Percentile(99.0)).unwrap();
+    assert!(answer.min() >= Some(19_900), "seed 7");
+    assert!(answer.percentile(Percentile(50.0)) <= Some(60_100 + lag), "seed 7");
 }
 
 #[test]
 fn several_shards_share_the_devices_and_lose_nothing() {
-    let scenario = scenario(&format!("{FLEET_OF_40}{}", load("200/s", "2s", "5s")));
+    let scenario = scenario(&format!("{FLEET_OF_40}{}", load("200/s", "2s", "20s")));
     let _guard = ONE_AT_A_TIME.lock();
     let (sender, _receiver) = watch::channel(None);
     let options = Options { shards: Some(3), ..Options::new(Arc::clone(&scenario)) };
@@ -129,7 +134,7 @@ fn several_shards_share_the_devices_and_lose_nothing() {
 
 #[test]
 fn a_stalling_target_raises_latency_and_start_wait_but_never_voids_the_run() {
-    let scenario = scenario(&format!("{FLEET_OF_40}{}", load("150/s", "6s", "10s")));
+    let scenario = scenario_with(&format!("{FLEET_OF_40}{}", load("150/s", "6s", "10s")), "500ms");
     let stall = Injection::OnBackend(Box::new(|| hold_thread(Duration::from_secs(2))));
     let during_load = vec![(Duration::from_secs(2), stall)];
     let report = run(&scenario, Hooks { during_load, ..Hooks::default() });
@@ -147,7 +152,7 @@ fn a_stalling_target_raises_latency_and_start_wait_but_never_voids_the_run() {
 fn a_stall_longer_than_the_start_time_out_blames_nobody_falsely() {
     // Ten devices: each has starts without an answer and later ones at once.
     let text = "name: long-stall\ngroups: { g: { count: 10, behavior: { delay: 10ms } } }\n";
-    let scenario = scenario(&format!("{text}{}", load("80/s", "4s", "60s")));
+    let scenario = scenario_with(&format!("{text}{}", load("80/s", "4s", "60s")), "500ms");
     let stall = Injection::OnBackend(Box::new(|| hold_thread(Duration::from_secs(12))));
     let report =
         run(&scenario, Hooks { during_load: vec![(Duration::from_secs(2), stall)], ..Hooks::default() });
@@ -162,7 +167,7 @@ fn a_stall_longer_than_the_start_time_out_blames_nobody_falsely() {
 
 #[test]
 fn a_blocked_generator_thread_voids_the_run() {
-    let scenario = scenario(&format!("{FLEET_OF_40}{}", load("150/s", "6s", "10s")));
+    let scenario = scenario_with(&format!("{FLEET_OF_40}{}", load("150/s", "6s", "10s")), "500ms");
     let block = Injection::OnShard(0, Box::new(|| hold_thread(Duration::from_secs(2))));
     let during_load = vec![(Duration::from_secs(2), block)];
     let report = run(&scenario, Hooks { during_load, ..Hooks::default() });
@@ -187,7 +192,8 @@ fn a_panicking_generator_thread_is_a_bug_and_says_so() {
 
 #[test]
 fn one_request_dropped_in_a_thousand_is_exactly_that_many_lost() {
-    let scenario = scenario(&format!("{FLEET_OF_40}{}", load("600/s", "5s", "1s")));
+    let text = FLEET_OF_40.replace("count: 40", "count: 400");
+    let scenario = scenario(&format!("{text}{}", load("600/s", "5s", "8s")));
     let mut published = 0;
     let on_request = move |_: &fleetsim::protocol::ExecutionId| {
         published += 1;
@@ -221,7 +227,7 @@ groups:
         rejected: 5%
         no_answer: 5%
 ";
-    let scenario = scenario(&format!("{text}{}", load("500/s", "4s", "1s")));
+    let scenario = scenario(&format!("{text}{}", load("500/s", "4s", "8s")));
     let report = run(&scenario, Hooks::default());
     // What each device was going to do with each of its executions, from the plan alone.
     let plan = Plan::new(Arc::clone(&scenario), fleetsim::seed::Seed(7));
@@ -259,8 +265,8 @@ groups:
 fn a_backend_that_throttles_cannot_pass() {
     let text = format!(
         "{FLEET_OF_40}{}thresholds:\n  - expect: rate(succeeded) >= 99%\n  - expect: \
-         count(refused{{error=ThrottlingException}}) == 0\n  - expect: p99(latency) < 2s\n",
-        load("200/s", "3s", "2s")
+         count(refused{{error=ThrottlingException}}) == 0\n  - expect: p99(latency) < 20s\n",
+        load("200/s", "3s", "20s")
     );
     let mut calls = 0;
     let on_start = move || {
