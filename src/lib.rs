@@ -10,6 +10,7 @@ pub mod exit;
 pub mod dist;
 pub mod control;
 pub mod protocol;
+pub mod pipe;
 pub mod mqtt;
 pub mod stats;
 pub mod scenario;
