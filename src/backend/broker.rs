@@ -28,7 +28,7 @@ use crate::mqtt;
 pub use connection::{MAX_PACKET_BYTES, serve};
 pub use counters::BrokerCounters;
 use counters::Tally;
-use routes::{Record, Routes};
+use routes::{Grant, Record, Routes};
 use session::{Session, SessionKey};
 
 /// Subscriptions of one session. AWS IoT Core takes 50 per connection; this leaves room for a gateway
@@ -95,7 +95,7 @@ pub struct Broker {
     subscriptions: u64,
     tally: Arc<Tally>,
     /// Scratch for the targets of one message.
-    targets: Vec<(SessionKey, mqtt::QoS)>,
+    targets: Vec<(SessionKey, Grant)>,
 }
 
 #[derive(Debug)]
@@ -126,9 +126,9 @@ impl Broker {
         let mut targets = std::mem::take(&mut self.targets);
         self.routes.collect(message.topic, &mut targets);
         let mut delivered = Delivered::default();
-        for (key, granted) in targets.drain(..) {
+        for (key, grant) in targets.drain(..) {
             let Some(slot) = self.slots.get(key.index()).and_then(Option::as_ref) else { continue };
-            match slot.session.deliver(message, granted) {
+            match slot.session.deliver(message, grant.qos) {
                 Ok(()) => delivered.sessions += 1,
                 Err(refusal) => {
                     self.tally.dropped(refusal);
@@ -196,7 +196,7 @@ impl Broker {
         if slot.record.len() >= MAX_SUBSCRIPTIONS {
             return REFUSED;
         }
-        match self.routes.subscribe(&mut slot.record, &slot.session, filter, qos) {
+        match self.routes.subscribe(&mut slot.record, &slot.session, filter, Grant::of(qos)) {
             Ok(is_new) => {
                 self.subscriptions += u64::from(is_new);
                 qos as u8

@@ -10,8 +10,6 @@ mod tree;
 #[cfg(test)]
 mod tests;
 
-use std::cmp::Reverse;
-
 use devices::{DeviceFilter, Devices};
 use tree::Tree;
 
@@ -25,6 +23,34 @@ pub(super) const MAX_FILTER_BYTES: usize = 1024;
 /// Levels of a filter that is granted: bounds the depth of the tree. AWS IoT Core takes 8, command topics
 /// have 9.
 pub(super) const MAX_FILTER_LEVELS: usize = 32;
+
+/// What a subscription was granted. The flags are options of MQTT 5 (3.8.3.1), never set by 3.1.1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Grant {
+    /// The most at which a message is delivered.
+    pub(super) qos: QoS,
+    /// Messages that the subscriber itself has published are not for it.
+    pub(super) no_local: bool,
+    /// Whether the retain flag of a message is passed on as the publisher set it.
+    pub(super) retain_as_published: bool,
+}
+
+impl Grant {
+    /// A subscription without options.
+    pub(super) const fn of(qos: QoS) -> Self {
+        Self { qos, no_local: false, retain_as_published: false }
+    }
+
+    /// What holds for a message that matches several subscriptions of one session: it is delivered once,
+    /// with whatever one of them allows ([MQTT-3.3.4-2], [MQTT-3.3.5-1]).
+    fn and(self, other: Self) -> Self {
+        Self {
+            qos: self.qos.max(other.qos),
+            no_local: self.no_local && other.no_local,
+            retain_as_published: self.retain_as_published || other.retain_as_published,
+        }
+    }
+}
 
 /// Why a filter, though well-formed, is not granted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,13 +84,13 @@ impl Record {
 }
 
 impl Routes {
-    /// Adds a subscription or changes its QoS ([MQTT-3.8.4-3]); says whether it is new.
+    /// Adds a subscription or changes its grant ([MQTT-3.8.4-3]); says whether it is new.
     pub(super) fn subscribe(
         &mut self,
         record: &mut Record,
         session: &Session,
         filter: &str,
-        qos: QoS,
+        grant: Grant,
     ) -> Result<bool, NotGranted> {
         if filter.len() > MAX_FILTER_BYTES || filter.split('/').count() > MAX_FILTER_LEVELS {
             return Err(NotGranted::TooLarge);
@@ -72,9 +98,18 @@ impl Routes {
         if filter.starts_with("$share/") {
             return Err(NotGranted::Shared);
         }
-        let is_new = match DeviceFilter::parse(filter) {
-            Some(known) => self.devices.subscribe(&mut record.devices, session, &known, qos),
-            None => self.tree.subscribe(&mut record.filters, session.key(), filter, qos),
+        // A known filter stands in the table, or with options in the tree: in one of them.
+        let known = DeviceFilter::parse(filter);
+        let is_new = match &known {
+            Some(known) if grant == Grant::of(grant.qos) => {
+                let was_in_tree = self.tree.unsubscribe(&mut record.filters, session.key(), filter);
+                self.devices.subscribe(&mut record.devices, session, known, grant.qos) && !was_in_tree
+            }
+            Some(known) => {
+                let was_in_table = self.devices.unsubscribe(&mut record.devices, session.key(), known);
+                self.tree.subscribe(&mut record.filters, session.key(), filter, grant) && !was_in_table
+            }
+            None => self.tree.subscribe(&mut record.filters, session.key(), filter, grant),
         };
         record.count += u32::from(is_new);
         Ok(is_new)
@@ -82,10 +117,9 @@ impl Routes {
 
     /// Removes a subscription; says whether there was one.
     pub(super) fn unsubscribe(&mut self, record: &mut Record, key: SessionKey, filter: &str) -> bool {
-        let removed = match DeviceFilter::parse(filter) {
-            Some(known) => self.devices.unsubscribe(&mut record.devices, key, &known),
-            None => self.tree.unsubscribe(&mut record.filters, key, filter),
-        };
+        let removed = DeviceFilter::parse(filter)
+            .is_some_and(|known| self.devices.unsubscribe(&mut record.devices, key, &known))
+            || self.tree.unsubscribe(&mut record.filters, key, filter);
         record.count -= u32::from(removed);
         removed
     }
@@ -100,14 +134,20 @@ impl Routes {
         }
     }
 
-    /// Appends the sessions that subscribed to `topic` to the empty `targets`: each once, with its highest
-    /// granted QoS, in the order of their keys.
-    pub(super) fn collect(&self, topic: &str, targets: &mut Vec<(SessionKey, QoS)>) {
+    /// Appends the sessions that subscribed to `topic` to the empty `targets`: each once, with what its
+    /// subscriptions grant together, in the order of their keys.
+    pub(super) fn collect(&self, topic: &str, targets: &mut Vec<(SessionKey, Grant)>) {
         self.devices.collect(topic, targets);
         self.tree.collect(topic, targets);
         if targets.len() > 1 {
-            targets.sort_unstable_by_key(|(key, qos)| (*key, Reverse(*qos)));
-            targets.dedup_by_key(|(key, _)| *key);
+            targets.sort_unstable_by_key(|(key, _)| *key);
+            targets.dedup_by(|(key, grant), (kept, merged)| {
+                let is_same = key == kept;
+                if is_same {
+                    *merged = merged.and(*grant);
+                }
+                is_same
+            });
         }
     }
 }

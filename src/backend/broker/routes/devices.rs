@@ -3,11 +3,12 @@
 //!
 //! The suffixes are the topics of the command plane and the filters that clients use for them; each has a
 //! bit. A topic is looked up by its id and compared with the bits that cover its suffix. Everything else
-//! (other suffixes, a literal execution id, wildcard ids) is for the tree.
+//! (other suffixes, a literal execution id, wildcard ids, the options of MQTT 5) is for the tree.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use super::Grant;
 use crate::backend::broker::session::{Session, SessionKey};
 use crate::mqtt::{QoS, levels_match};
 
@@ -191,7 +192,7 @@ impl Devices {
     }
 
     /// Appends the sessions that subscribed to `topic`, each once.
-    pub(super) fn collect(&self, topic: &str, targets: &mut Vec<(SessionKey, QoS)>) {
+    pub(super) fn collect(&self, topic: &str, targets: &mut Vec<(SessionKey, Grant)>) {
         let Some((kind, id, rest)) = split_device(topic) else { return };
         let table = match kind {
             Kind::Things => &self.things,
@@ -204,9 +205,12 @@ impl Devices {
             None => covering_nothing(),
         };
         match subscribers {
-            Subscribers::One(key, granted) => targets.extend(granted.at(covers).map(|qos| (*key, qos))),
-            Subscribers::Many(all) => targets
-                .extend(all.iter().filter_map(|(key, granted)| granted.at(covers).map(|qos| (*key, qos)))),
+            Subscribers::One(key, granted) => {
+                targets.extend(granted.at(covers).map(|qos| (*key, Grant::of(qos))));
+            }
+            Subscribers::Many(all) => targets.extend(
+                all.iter().filter_map(|(key, granted)| granted.at(covers).map(|qos| (*key, Grant::of(qos)))),
+            ),
         }
     }
 

@@ -16,7 +16,7 @@ fn session(index: usize) -> Session {
 
 #[derive(Debug, Clone)]
 enum Change {
-    Subscribe(usize, String, QoS),
+    Subscribe(usize, String, Grant),
     Unsubscribe(usize, String),
     Leave(usize),
 }
@@ -81,8 +81,15 @@ fn topic() -> impl Strategy<Value = String> {
 
 fn change() -> impl Strategy<Value = Change> {
     let qos = prop_oneof![Just(QoS::AtMostOnce), Just(QoS::AtLeastOnce)];
+    let grant = prop_oneof![
+        4 => qos.clone().prop_map(Grant::of),
+        1 => (qos, any::<bool>(), any::<bool>()).prop_map(|(qos, no_local, retain_as_published)| {
+            Grant { qos, no_local, retain_as_published }
+        }),
+    ];
     prop_oneof![
-        6 => (1usize..4, filter(), qos).prop_map(|(who, filter, qos)| Change::Subscribe(who, filter, qos)),
+        6 => (1usize..4, filter(), grant)
+            .prop_map(|(who, filter, grant)| Change::Subscribe(who, filter, grant)),
         3 => (1usize..4, filter()).prop_map(|(who, filter)| Change::Unsubscribe(who, filter)),
         1 => (1usize..4).prop_map(Change::Leave),
     ]
@@ -93,18 +100,18 @@ fn change() -> impl Strategy<Value = Change> {
 struct Both {
     routes: Routes,
     records: BTreeMap<usize, Record>,
-    model: BTreeMap<(usize, String), QoS>,
+    model: BTreeMap<(usize, String), Grant>,
 }
 
 impl Both {
     fn apply(&mut self, change: &Change) {
         match change {
-            Change::Subscribe(who, filter, qos) => {
+            Change::Subscribe(who, filter, grant) => {
                 let record = self.records.entry(*who).or_default();
-                let is_new = self.routes.subscribe(record, &session(*who), filter, *qos);
+                let is_new = self.routes.subscribe(record, &session(*who), filter, *grant);
                 assert_eq!(
                     is_new,
-                    Ok(self.model.insert((*who, filter.clone()), *qos).is_none()),
+                    Ok(self.model.insert((*who, filter.clone()), *grant).is_none()),
                     "{change:?}"
                 );
             }
@@ -121,18 +128,20 @@ impl Both {
         }
     }
 
-    fn expected(&self, topic: &str) -> Vec<(SessionKey, QoS)> {
-        let mut expected: BTreeMap<SessionKey, QoS> = BTreeMap::new();
-        for ((who, filter), qos) in &self.model {
+    fn expected(&self, topic: &str) -> Vec<(SessionKey, Grant)> {
+        let mut expected: BTreeMap<SessionKey, Grant> = BTreeMap::new();
+        for ((who, filter), one) in &self.model {
             if matches(filter, topic) {
-                let granted = expected.entry(SessionKey::from_index(*who)).or_insert(*qos);
-                *granted = (*granted).max(*qos);
+                let all = expected.entry(SessionKey::from_index(*who)).or_insert(*one);
+                all.qos = all.qos.max(one.qos);
+                all.no_local &= one.no_local;
+                all.retain_as_published |= one.retain_as_published;
             }
         }
         expected.into_iter().collect()
     }
 
-    fn collected(&self, topic: &str) -> Vec<(SessionKey, QoS)> {
+    fn collected(&self, topic: &str) -> Vec<(SessionKey, Grant)> {
         let mut targets = Vec::new();
         self.routes.collect(topic, &mut targets);
         targets
@@ -176,7 +185,7 @@ fn every_known_filter_matches_every_command_topic_as_it_should() {
     for topic in topics {
         for filter in &filters {
             let mut both = Both::default();
-            both.apply(&Change::Subscribe(1, filter.clone(), QoS::AtMostOnce));
+            both.apply(&Change::Subscribe(1, filter.clone(), Grant::of(QoS::AtMostOnce)));
             assert_eq!(both.collected(&topic), both.expected(&topic), "{filter} on {topic}");
         }
     }
@@ -187,15 +196,15 @@ fn overlapping_subscriptions_deliver_once_at_the_highest_qos_and_end_one_by_one(
     let mut both = Both::default();
     let topic = format!("{DEVICE}e1/request/json");
     let key = SessionKey::from_index(1);
-    let subscribe = |filter: &str, qos| Change::Subscribe(1, filter.to_owned(), qos);
+    let subscribe = |filter: &str, qos| Change::Subscribe(1, filter.to_owned(), Grant::of(qos));
     both.apply(&subscribe(&format!("{DEVICE}+/request/json"), QoS::AtMostOnce));
     both.apply(&subscribe(&format!("{DEVICE}+/request/#"), QoS::AtLeastOnce));
     both.apply(&subscribe("$aws/commands/things/+/executions/+/request/+", QoS::AtMostOnce));
-    assert_eq!(both.collected(&topic), [(key, QoS::AtLeastOnce)]);
+    assert_eq!(both.collected(&topic), [(key, Grant::of(QoS::AtLeastOnce))]);
     both.apply(&Change::Unsubscribe(1, format!("{DEVICE}+/request/#")));
-    assert_eq!(both.collected(&topic), [(key, QoS::AtMostOnce)]);
+    assert_eq!(both.collected(&topic), [(key, Grant::of(QoS::AtMostOnce))]);
     both.apply(&Change::Unsubscribe(1, format!("{DEVICE}+/request/json")));
-    assert_eq!(both.collected(&topic), [(key, QoS::AtMostOnce)], "the wildcard stands");
+    assert_eq!(both.collected(&topic), [(key, Grant::of(QoS::AtMostOnce))], "the wildcard stands");
     both.apply(&Change::Unsubscribe(1, "$aws/commands/things/+/executions/+/request/+".to_owned()));
     assert_eq!(both.collected(&topic), []);
 }
@@ -212,7 +221,7 @@ fn filters_that_would_fill_memory_or_never_match_are_not_granted() {
         ("$shared".to_owned(), None),
     ];
     for (filter, expected) in rows {
-        let granted = routes.subscribe(&mut record, &session(1), &filter, QoS::AtMostOnce);
+        let granted = routes.subscribe(&mut record, &session(1), &filter, Grant::of(QoS::AtMostOnce));
         assert_eq!(granted.err(), expected, "{filter:.40}");
     }
 }

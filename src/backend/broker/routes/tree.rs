@@ -5,8 +5,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::Grant;
 use crate::backend::broker::session::SessionKey;
-use crate::mqtt::QoS;
 
 #[derive(Debug, Default)]
 pub(super) struct Tree {
@@ -26,18 +26,18 @@ struct Node {
 }
 
 /// Ordered, so that deliveries have an order.
-type Subscribers = BTreeMap<SessionKey, QoS>;
+type Subscribers = BTreeMap<SessionKey, Grant>;
 
 impl Tree {
-    /// Adds a subscription; says whether it is new. `record` lists the session's filters in the tree.
+    /// Adds a subscription or changes its grant; says whether it is new. `record` lists the session's filters in the tree.
     pub(super) fn subscribe(
         &mut self,
         record: &mut Vec<Box<str>>,
         key: SessionKey,
         filter: &str,
-        qos: QoS,
+        grant: Grant,
     ) -> bool {
-        let is_new = self.root.subscribers(filter).insert(key, qos).is_none();
+        let is_new = self.root.subscribers(filter).insert(key, grant).is_none();
         if is_new {
             record.push(Box::from(filter));
         }
@@ -64,7 +64,7 @@ impl Tree {
     }
 
     /// Appends the sessions that subscribed to `topic`, possibly several times.
-    pub(super) fn collect(&self, topic: &str, targets: &mut Vec<(SessionKey, QoS)>) {
+    pub(super) fn collect(&self, topic: &str, targets: &mut Vec<(SessionKey, Grant)>) {
         if topic.starts_with('$') {
             // Wildcards at the front do not match such a topic ([MQTT-4.7.2-1]): only the literal child.
             let (level, rest) = split_level(topic);
@@ -140,11 +140,11 @@ impl Node {
     }
 
     /// Appends the subscribers of everything that matches `topic`, the levels that are left.
-    fn collect(&self, topic: Option<&str>, targets: &mut Vec<(SessionKey, QoS)>) {
+    fn collect(&self, topic: Option<&str>, targets: &mut Vec<(SessionKey, Grant)>) {
         // `#` stands for its parent level too, so it matches when no level is left.
-        targets.extend(self.below.iter().map(|(key, qos)| (*key, *qos)));
+        targets.extend(self.below.iter().map(|(key, grant)| (*key, *grant)));
         let Some(topic) = topic else {
-            targets.extend(self.here.iter().map(|(key, qos)| (*key, *qos)));
+            targets.extend(self.here.iter().map(|(key, grant)| (*key, *grant)));
             return;
         };
         let (level, rest) = split_level(topic);
@@ -168,6 +168,7 @@ fn split_level(topic: &str) -> (&str, Option<&str>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mqtt::QoS;
 
     #[test]
     fn levels_that_nobody_needs_go() {
@@ -175,8 +176,8 @@ mod tests {
         let key = SessionKey::from_index(1);
         let filters = ["a/b/c", "a/+/c", "a/#", "#", "+", "a//", "/"];
         for filter in filters {
-            assert!(tree.subscribe(&mut record, key, filter, QoS::AtMostOnce), "{filter}");
-            assert!(!tree.subscribe(&mut record, key, filter, QoS::AtLeastOnce), "{filter} again");
+            assert!(tree.subscribe(&mut record, key, filter, Grant::of(QoS::AtMostOnce)), "{filter}");
+            assert!(!tree.subscribe(&mut record, key, filter, Grant::of(QoS::AtLeastOnce)), "{filter} again");
         }
         assert!(!tree.unsubscribe(&mut record, key, "a/b"));
         for filter in filters {
