@@ -1,4 +1,5 @@
-//! The embedded command-execution backend: AWS IoT Commands on one thread, over real sockets.
+//! The embedded command-execution backend: AWS IoT Commands on one thread, over real sockets or
+//! in memory.
 //!
 //! All state is a `Core` behind one lock: the commands, the executions, their time-outs and the
 //! broker with its sessions. The lock is held for one bounded application at a time and never across
@@ -26,7 +27,6 @@ mod shared;
 mod timers;
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
@@ -37,14 +37,16 @@ pub use hooks::{Hooks, OnRequest, OnStart};
 
 use crate::clock::Clock;
 use crate::seed::Seed;
+use crate::transport::{Address, Listener};
 
-/// Where it listens; bound by the caller, who can say best what is wrong with an address.
+/// Where it listens, over TCP or in memory; bound by the caller, who can say best what is wrong with an
+/// address.
 #[derive(Debug)]
 pub struct Listeners {
     /// For MQTT.
-    pub mqtt: TcpListener,
+    pub mqtt: Listener,
     /// For the HTTP API, both services.
-    pub http: TcpListener,
+    pub http: Listener,
 }
 
 /// What it is.
@@ -68,9 +70,9 @@ pub struct Running {
     /// The direct way in.
     pub handle: Handle,
     /// Where MQTT is served.
-    pub mqtt: SocketAddr,
+    pub mqtt: Address,
     /// Where HTTP is served.
-    pub http: SocketAddr,
+    pub http: Address,
     thread: JoinHandle<()>,
 }
 
@@ -86,9 +88,7 @@ impl Running {
 /// # Errors
 /// If a listener cannot be used or the thread or its runtime cannot be made.
 pub fn start(listeners: Listeners, config: Config, stop: CancellationToken) -> io::Result<Running> {
-    let (mqtt, http) = (listeners.mqtt.local_addr()?, listeners.http.local_addr()?);
-    listeners.mqtt.set_nonblocking(true)?;
-    listeners.http.set_nonblocking(true)?;
+    let (mqtt, http) = (listeners.mqtt.address()?, listeners.http.address()?);
     let (shared, jobs) = shared::Shared::new(config);
     let shared = Arc::new(shared);
     let handle = Handle::new(Arc::clone(&shared));

@@ -10,7 +10,6 @@ mod device;
 mod gauges;
 
 use std::cell::{Cell, RefCell};
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -21,6 +20,7 @@ use crate::clock::{Clock, Deadlines, Instant};
 use crate::ledger::Ledger;
 use crate::plan::{DeviceId, Plan};
 use crate::protocol::StatusReason;
+use crate::transport::Address;
 
 use device::{Device, Timer};
 use gauges::Gauges;
@@ -45,7 +45,7 @@ pub struct Fleet {
 pub(crate) struct Shared {
     clock: Clock,
     plan: Plan,
-    broker: SocketAddr,
+    broker: Address,
     ledger: Rc<RefCell<Ledger>>,
     timers: RefCell<Deadlines<(u32, Timer)>>,
     /// Tells the pacer that something is due earlier than it knows.
@@ -68,7 +68,7 @@ pub struct Setup {
     /// Behaviours and decisions.
     pub plan: Plan,
     /// The broker.
-    pub broker: SocketAddr,
+    pub broker: Address,
     /// The shard's ledger.
     pub ledger: Rc<RefCell<Ledger>>,
     /// Wakes the shard's pacer.

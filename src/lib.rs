@@ -11,6 +11,7 @@ pub mod dist;
 pub mod control;
 pub mod protocol;
 pub mod pipe;
+pub mod transport;
 pub mod mqtt;
 pub mod stats;
 pub mod scenario;

@@ -8,7 +8,7 @@ mod preflight;
 mod shard;
 mod signals;
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -28,6 +28,7 @@ use crate::report::{self, Environment, RunReport};
 use crate::scenario::{Command, Scenario, Target};
 use crate::seed::Seed;
 use crate::stats::{Phase, Snapshot};
+use crate::transport::{Address, Listener};
 use crate::verdict;
 
 use collector::Collector;
@@ -170,7 +171,7 @@ impl Run<'_> {
             .enable_all()
             .build()
             .map_err(|cause| SetupError::Start { what: "the conductor", cause })?;
-        LocalSet::new().block_on(&runtime, self.create_commands(backend.http))?;
+        LocalSet::new().block_on(&runtime, self.create_commands(&backend.http))?;
         let count = self.shard_count();
         let epoch = self.clock.now();
         let (report_sender, reports) = mpsc::channel(REPORTS_UNDER_WAY * count);
@@ -202,9 +203,9 @@ impl Run<'_> {
         Ok((collector, ending))
     }
 
-    async fn create_commands(&self, http: SocketAddr) -> Result<(), SetupError> {
+    async fn create_commands(&self, http: &Address) -> Result<(), SetupError> {
         let Target::Embedded(target) = &self.options.scenario.target;
-        let mut api = HttpApi::new(http, &target.region, self.clock);
+        let mut api = HttpApi::new(http.clone(), &target.region, self.clock);
         for workload in &self.options.scenario.workloads {
             create_command(&mut api, &workload.command).await?;
         }
@@ -227,8 +228,8 @@ impl Run<'_> {
                 clock: self.clock,
                 epoch,
                 plan: self.plan.clone(),
-                mqtt: backend.mqtt,
-                http: backend.http,
+                mqtt: backend.mqtt.clone(),
+                http: backend.http.clone(),
                 records: backend.handle.clone(),
                 commands,
                 reports: reports.clone(),
@@ -315,8 +316,8 @@ fn judged_exit(verdict: &verdict::Verdict) -> Exit {
     validity.or(thresholds)
 }
 
-fn listen(address: SocketAddr, key: &'static str) -> Result<TcpListener, SetupError> {
-    TcpListener::bind(address).map_err(|cause| SetupError::Listen { address, key, cause })
+fn listen(address: SocketAddr, key: &'static str) -> Result<Listener, SetupError> {
+    Listener::bind(address).map_err(|cause| SetupError::Listen { address, key, cause })
 }
 
 /// Creates a command, or finds that it is there with the same payload.

@@ -12,7 +12,6 @@ use std::time::Duration;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::{LocalSet, spawn_local};
 use tokio_util::sync::CancellationToken;
@@ -21,10 +20,11 @@ use super::broker::{self, Host as _};
 use super::shared::{Job, Plane, Shared};
 use super::{Handle, Listeners, api};
 use crate::clock::{Clock, thread_cpu};
+use crate::transport::{Acceptor, Stream};
 
-/// Most MQTT connections; more wait in the system's backlog. Ten times what the descriptors of one
-/// process usually allow, so that those are the limit.
-const MQTT_CONNECTIONS: usize = 200_000;
+/// Most MQTT connections; more wait in the backlog. As many as a scenario can have devices: what the
+/// descriptors or the memory of a process allow is less.
+const MQTT_CONNECTIONS: usize = 10_000_000;
 /// Most HTTP connections: each may hold buffers of [`HTTP_HEAD`] and a body.
 const HTTP_CONNECTIONS: usize = 1024;
 /// Most bytes of a request's head; hyper's buffer grows up to it.
@@ -36,9 +36,6 @@ const HTTP_IDLE: Duration = Duration::from_mins(1);
 const STOP_GRACE: Duration = Duration::from_secs(2);
 /// Pause after a failed accept: out of descriptors stays so until a connection ends.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// Connects that may wait to be accepted. std's 128 is less than a shard has in flight, and a SYN that
-/// finds the backlog full is sent again after a whole second.
-const BACKLOG: i32 = 4096;
 /// How often the thread's CPU time is noted.
 const CPU_NOTED: Duration = Duration::from_millis(250);
 
@@ -57,9 +54,8 @@ pub(super) fn run(
     };
     let local = LocalSet::new();
     local.block_on(&runtime, async {
-        let mqtt = listen(listeners.mqtt);
-        let http = listen(listeners.http);
-        match mqtt.and_then(|mqtt| Ok((mqtt, http?))) {
+        let Listeners { mqtt, http } = listeners;
+        match mqtt.listen().and_then(|mqtt| Ok((mqtt, http.listen()?))) {
             Ok((mqtt, http)) => {
                 tell(ready, Ok(()));
                 serve(mqtt, http, shared, jobs, stop).await;
@@ -72,20 +68,14 @@ pub(super) fn run(
     }
 }
 
-/// Listening again only sets the backlog.
-fn listen(listener: std::net::TcpListener) -> io::Result<TcpListener> {
-    rustix::net::listen(&listener, BACKLOG)?;
-    TcpListener::from_std(listener)
-}
-
 /// The starter waits for exactly one word; if it is gone, nobody needs it.
 fn tell(ready: &SyncSender<io::Result<()>>, served: io::Result<()>) {
     let _ = ready.try_send(served);
 }
 
 async fn serve(
-    mqtt: TcpListener,
-    http: TcpListener,
+    mqtt: Acceptor,
+    http: Acceptor,
     shared: &Arc<Shared>,
     jobs: mpsc::Receiver<Job>,
     stop: &CancellationToken,
@@ -131,21 +121,20 @@ impl Drop for Held {
 
 /// Accepts connections, up to the most of their plane at a time, and starts a task for each with `begin`.
 async fn accept(
-    listener: TcpListener,
+    mut acceptor: Acceptor,
     plane: Plane,
     shared: &Arc<Shared>,
     stop: &CancellationToken,
-    begin: impl Fn(TcpStream, Held),
+    begin: impl Fn(Stream, Held),
 ) {
     let places = Arc::new(Semaphore::new(match plane {
         Plane::Mqtt => MQTT_CONNECTIONS,
         Plane::Http => HTTP_CONNECTIONS,
     }));
     let clock = shared.clock();
-    let one = async || {
+    let mut one = async || {
         let permit = Arc::clone(&places).acquire_owned().await.map_err(io::Error::other)?;
-        let (stream, _) = listener.accept().await?;
-        Ok::<_, io::Error>((stream, permit))
+        Ok::<_, io::Error>((acceptor.accept().await?, permit))
     };
     loop {
         let accepted = tokio::select! {
@@ -159,16 +148,13 @@ async fn accept(
             clock.timeout_at(clock.now().plus(ACCEPT_PAUSE), stop.cancelled()).await;
             continue;
         };
-        // Without it a small answer waits 40 ms for an acknowledgement. A failure means that the peer
-        // is gone already, which its task will notice.
-        let _ = stream.set_nodelay(true);
         shared.connection_begins(plane);
         begin(stream, Held { shared: Arc::clone(shared), plane, _permit: permit });
     }
 }
 
 /// One HTTP connection, until either side ends it.
-async fn serve_http(stream: TcpStream, routes: &axum::Router, clock: Clock, stop: CancellationToken) {
+async fn serve_http(stream: Stream, routes: &axum::Router, clock: Clock, stop: CancellationToken) {
     let mut builder = http1::Builder::new();
     builder
         .timer(TokioTimer::new())

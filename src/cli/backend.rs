@@ -1,6 +1,6 @@
 //! `fleetsim backend`: the embedded backend alone, until Ctrl-C or SIGTERM.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
@@ -11,6 +11,7 @@ use crate::clock::Clock;
 use crate::exit::Exit;
 use crate::report;
 use crate::seed::Seed;
+use crate::transport::Listener;
 
 use super::BackendArguments;
 use super::console::Console;
@@ -92,8 +93,8 @@ fn announce(running: &Running, arguments: &BackendArguments, console: Console) -
     Ok(())
 }
 
-fn listen(address: SocketAddr, flag: &str) -> Result<TcpListener, (Exit, String)> {
-    TcpListener::bind(address).map_err(|error| {
+fn listen(address: SocketAddr, flag: &str) -> Result<Listener, (Exit, String)> {
+    Listener::bind(address).map_err(|error| {
         (
             Exit::Unavailable,
             format!("cannot listen on {address} ({flag}): {error}; free the port or name another"),

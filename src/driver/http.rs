@@ -5,7 +5,6 @@
 //! signature, so none is computed here: it would measure hashing. A target that checks one gets
 //! requests signed by AWS's own crate, in a client of its own.
 
-use std::net::SocketAddr;
 use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -16,13 +15,13 @@ use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::net::TcpStream;
 
 use crate::clock::{Clock, Instant};
 use crate::protocol::{
     self, CreateCommandRequest, CreateCommandResponse, ExecutionId, GetCommandExecutionResponse,
     GetCommandResponse, Service, StartCommandExecutionRequest, StartCommandExecutionResponse,
 };
+use crate::transport::Address;
 
 use super::api::{CallError, CommandsApi};
 
@@ -36,7 +35,7 @@ const MAX_IDLE_US: u64 = 30_000_000;
 /// One connection, made when it is first needed and again when it was lost.
 #[derive(Debug)]
 pub struct HttpApi {
-    address: SocketAddr,
+    address: Address,
     host: HeaderValue,
     scope_iot: HeaderValue,
     scope_jobs_data: HeaderValue,
@@ -47,7 +46,7 @@ pub struct HttpApi {
 
 impl HttpApi {
     /// A caller of the API at `address`, not connected yet.
-    pub fn new(address: SocketAddr, region: &str, clock: Clock) -> Self {
+    pub fn new(address: Address, region: &str, clock: Clock) -> Self {
         let date = scope_date(clock);
         let scope = |service: &str| {
             let text = format!(
@@ -57,8 +56,8 @@ impl HttpApi {
             HeaderValue::try_from(text).expect("the scenario check lets only plain regions through")
         };
         Self {
-            address,
             host: HeaderValue::try_from(address.to_string()).expect("an address is plain text"),
+            address,
             scope_iot: scope("iot"),
             scope_jobs_data: scope("iot-jobs-data"),
             connection: None,
@@ -87,8 +86,7 @@ impl HttpApi {
         };
         if !usable {
             self.connection = None;
-            let stream = TcpStream::connect(self.address).await.map_err(|e| self.unreachable(&e))?;
-            stream.set_nodelay(true).map_err(|e| self.unreachable(&e))?;
+            let stream = self.address.connect().await.map_err(|e| self.unreachable(&e))?;
             let (sender, connection) =
                 handshake(TokioIo::new(stream)).await.map_err(|e| self.unreachable(&e))?;
             // The connection's end shows in the sender; nobody needs its result.

@@ -1,14 +1,12 @@
-//! A device's way from nothing to subscribed: TCP, CONNECT, SUBSCRIBE.
+//! A device's way from a stream to subscribed: CONNECT, SUBSCRIBE.
 //!
-//! The same for every transport that reads and writes bytes; only [`open`] knows TCP.
+//! The same for everything that reads and writes bytes; what carries them is `transport`'s business.
 
 use std::future::poll_fn;
 use std::io;
-use std::net::SocketAddr;
 use std::task::Poll;
 
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 
 use crate::mqtt::{self, ConnectCode, Inbound, InboundEnd, Outbound, Packet, PacketId, QoS, Sender};
 use crate::protocol::{TargetKind, device_filters};
@@ -70,13 +68,6 @@ pub(super) enum ConnectionError {
     NotReading,
     #[error("no answer to a ping")]
     Dead,
-}
-
-/// Connects over TCP. Nagle's algorithm is off: with it a QoS 1 round trip costs 88 ms.
-pub(super) async fn open(broker: SocketAddr) -> io::Result<TcpStream> {
-    let stream = TcpStream::connect(broker).await?;
-    stream.set_nodelay(true)?;
-    Ok(stream)
 }
 
 /// CONNECT and SUBSCRIBE to exactly what a device needs.

@@ -18,6 +18,7 @@ use crate::protocol::{
     DeviceTopic, ExecutionId, Form, Format, Rejected, Status, StatusReason, TargetKind, Update,
 };
 use crate::seed::{Purpose, Subject};
+use crate::transport::Stream;
 use crate::units::{MICROS_PER_SECOND, micros};
 
 use super::Shared;
@@ -123,14 +124,14 @@ impl Device {
         }
     }
 
-    async fn connect(&self, shared: &Shared) -> Result<Connection<tokio::net::TcpStream>, ConnectionError> {
+    async fn connect(&self, shared: &Shared) -> Result<Connection<Stream>, ConnectionError> {
         let _permit = shared.permits.acquire().await.map_err(|_| ConnectionError::Closed)?;
         let begun = shared.clock.now();
         let client_id = shared.plan.client_id(self.id);
         let group = &shared.plan.scenario().groups[usize::from(self.id.group)];
         let keep_alive_s = u16::try_from(group.connect.keep_alive.as_secs()).unwrap_or(u16::MAX);
         let attempt = async {
-            let stream = connection::open(shared.broker).await?;
+            let stream = shared.broker.connect().await?;
             connection::subscribe(stream, &client_id, keep_alive_s).await
         };
         let deadline = begun.plus_micros(CONNECT_WAIT_S * MICROS_PER_SECOND);

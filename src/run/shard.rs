@@ -2,7 +2,6 @@
 //! executions, one ledger, one recorder. Both ends of an execution meet here, on one clock.
 
 use std::cell::RefCell;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread;
@@ -20,6 +19,7 @@ use crate::ledger::{Holder, Ledger, LedgerAnomaly};
 use crate::plan::Plan;
 use crate::scenario::Target;
 use crate::stats::{Anomaly, Statistics};
+use crate::transport::Address;
 use crate::units::MICROS_PER_SECOND;
 
 use super::direct::DirectApi;
@@ -67,8 +67,8 @@ pub(super) struct ShardSetup {
     /// Where second 0 begins.
     pub epoch: Instant,
     pub plan: Plan,
-    pub mqtt: SocketAddr,
-    pub http: SocketAddr,
+    pub mqtt: Address,
+    pub http: Address,
     pub records: backend::Handle,
     pub commands: mpsc::Receiver<ShardCommand>,
     pub reports: mpsc::Sender<ShardReport>,
@@ -130,7 +130,7 @@ impl Shard {
         let mut lanes = JoinSet::new();
         let Target::Embedded(target) = &plan.scenario().target;
         for _ in 0..driver::CONNECTIONS.div_ceil(shards) {
-            let api = HttpApi::new(http, &target.region, clock);
+            let api = HttpApi::new(http.clone(), &target.region, clock);
             lanes.spawn_local(driver::start_worker(Rc::clone(&driver), api));
         }
         let (holders, ids) = (Rc::clone(&fleet), Rc::clone(&fleet));

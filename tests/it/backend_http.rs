@@ -3,12 +3,13 @@
 //! No MQTT here: what devices see is checked where devices are.
 
 use std::io::{Read as _, Write as _};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 
 use fleetsim::backend::{self, Config, Hooks, Listeners, Running};
 use fleetsim::clock::Clock;
 use fleetsim::protocol::{ApiError, ErrorKind, StartCommandExecutionRequest};
 use fleetsim::seed::Seed;
+use fleetsim::transport::Listener;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -41,7 +42,7 @@ impl Bench {
     }
 
     fn with(hooks: Hooks) -> Self {
-        let bind = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let bind = || Listener::bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
         let config = Config {
             clock: Clock::start(),
             seed: Seed(1),
@@ -51,7 +52,7 @@ impl Bench {
         };
         let stop = CancellationToken::new();
         let running = backend::start(Listeners { mqtt: bind(), http: bind() }, config, stop.clone()).unwrap();
-        Self { http: running.http, running: Some(running), stop }
+        Self { http: running.http.socket().unwrap(), running: Some(running), stop }
     }
 
     /// With the command `c1`.

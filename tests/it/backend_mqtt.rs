@@ -1,7 +1,7 @@
 //! The embedded backend as a device and a watcher meet it: the whole way of a command over MQTT,
 //! with a client that is not ours.
 
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use fleetsim::backend::{self, Config, Hooks, Listeners, Running};
@@ -11,6 +11,7 @@ use fleetsim::protocol::{
     device_filters,
 };
 use fleetsim::seed::Seed;
+use fleetsim::transport::Listener;
 use rumqttc::{Client, Connection, Event, MqttOptions, Packet, QoS, SubscribeFilter};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -30,7 +31,7 @@ struct Bench {
 
 impl Bench {
     fn start(content_type: &str, hooks: Hooks) -> Self {
-        let bind = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let bind = || Listener::bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
         let config = Config {
             clock: Clock::start(),
             seed: Seed(1),
@@ -45,7 +46,7 @@ impl Bench {
         let request = CreateCommandRequest { payload: Some(payload), ..CreateCommandRequest::default() };
         running.handle.create_command("c1", request).unwrap();
 
-        let mut options = MqttOptions::new("device-1", "127.0.0.1", running.mqtt.port());
+        let mut options = MqttOptions::new("device-1", "127.0.0.1", running.mqtt.socket().unwrap().port());
         options.set_keep_alive(Duration::from_mins(1));
         let (client, connection) = Client::new(options, 10);
         let mut bench = Self { running: Some(running), stop, client, connection };

@@ -1,0 +1,227 @@
+//! Connections whatever carries them: a socket of TCP or a pipe in memory, as one type each for the
+//! address, the listener and the stream.
+//!
+//! Not here: what is spoken on them, and who may connect.
+
+use std::fmt;
+use std::io::{self, IoSlice};
+use std::net::{self, SocketAddr};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::pipe;
+
+/// Connections that may wait to be accepted. std's 128 is less than a shard has in flight, and a SYN that
+/// finds the backlog full is sent again after a whole second.
+const BACKLOG: u16 = 4096;
+
+/// Where to connect to.
+#[derive(Debug, Clone)]
+pub enum Address {
+    /// Over TCP.
+    Tcp(SocketAddr),
+    /// To a listener of this process.
+    Memory(pipe::Connector),
+}
+
+/// A place that connections come to, made before anybody serves it.
+#[derive(Debug)]
+pub enum Listener {
+    /// A bound socket.
+    Tcp(net::TcpListener),
+    /// The listener of a pipe, and how to reach it.
+    Memory(pipe::Listener, pipe::Connector),
+}
+
+/// A [`Listener`] within a runtime.
+#[derive(Debug)]
+pub enum Acceptor {
+    /// A listening socket.
+    Tcp(TcpListener),
+    /// The listener of a pipe.
+    Memory(pipe::Listener),
+}
+
+/// One end of a connection.
+#[derive(Debug)]
+pub enum Stream {
+    /// A socket.
+    Tcp(TcpStream),
+    /// The end of a pipe.
+    Memory(pipe::End),
+}
+
+impl Address {
+    /// Connects. Nagle's algorithm is off: with it a QoS 1 round trip costs 88 ms.
+    pub async fn connect(&self) -> io::Result<Stream> {
+        match self {
+            Address::Tcp(address) => {
+                let stream = TcpStream::connect(address).await?;
+                stream.set_nodelay(true)?;
+                Ok(Stream::Tcp(stream))
+            }
+            Address::Memory(connector) => connector.connect().await.map(Stream::Memory),
+        }
+    }
+
+    /// The address of a socket; `None` for a pipe, which has none.
+    pub fn socket(&self) -> Option<SocketAddr> {
+        match self {
+            Address::Tcp(address) => Some(*address),
+            Address::Memory(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Address::Tcp(address) => address.fmt(f),
+            Address::Memory(_) => f.write_str("memory"),
+        }
+    }
+}
+
+impl Listener {
+    /// A listener of TCP; port 0 takes a free one.
+    pub fn bind(address: SocketAddr) -> io::Result<Self> {
+        net::TcpListener::bind(address).map(Listener::Tcp)
+    }
+
+    /// A listener for this process alone.
+    pub fn memory() -> Self {
+        let (connector, listener) = pipe::listener(usize::from(BACKLOG));
+        Listener::Memory(listener, connector)
+    }
+
+    /// Where it is reached.
+    pub fn address(&self) -> io::Result<Address> {
+        match self {
+            Listener::Tcp(listener) => listener.local_addr().map(Address::Tcp),
+            Listener::Memory(_, connector) => Ok(Address::Memory(connector.clone())),
+        }
+    }
+
+    /// Begins to listen; for TCP within a runtime with I/O.
+    pub fn listen(self) -> io::Result<Acceptor> {
+        match self {
+            Listener::Tcp(listener) => {
+                listener.set_nonblocking(true)?;
+                // Listening again only sets the backlog.
+                rustix::net::listen(&listener, i32::from(BACKLOG))?;
+                TcpListener::from_std(listener).map(Acceptor::Tcp)
+            }
+            Listener::Memory(listener, _) => Ok(Acceptor::Memory(listener)),
+        }
+    }
+}
+
+impl Acceptor {
+    /// The next connection. Of a pipe whose connectors are gone there is none: it waits for ever.
+    pub async fn accept(&mut self) -> io::Result<Stream> {
+        match self {
+            Acceptor::Tcp(listener) => {
+                let (stream, _) = listener.accept().await?;
+                // Without it a small answer waits 40 ms for an acknowledgement. A failure means that the
+                // peer is gone already, which whoever serves it will notice.
+                let _ = stream.set_nodelay(true);
+                Ok(Stream::Tcp(stream))
+            }
+            Acceptor::Memory(listener) => match listener.accept().await {
+                Some(end) => Ok(Stream::Memory(end)),
+                None => std::future::pending().await,
+            },
+        }
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Stream::Tcp(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Stream::Memory(end) => Pin::new(end).poll_read(cx, buffer),
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Stream::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Stream::Memory(end) => Pin::new(end).poll_write(cx, bytes),
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Stream::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+            Stream::Memory(end) => Pin::new(end).poll_write_vectored(cx, slices),
+        }
+    }
+
+    /// True for both.
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Stream::Tcp(stream) => Pin::new(stream).poll_flush(cx),
+            Stream::Memory(end) => Pin::new(end).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Stream::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
+            Stream::Memory(end) => Pin::new(end).poll_shutdown(cx),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+
+    /// What both kinds have in common; TCP needs a real clock, a pipe does not care.
+    async fn check(listener: Listener) {
+        let address = listener.address().unwrap();
+        let mut acceptor = listener.listen().unwrap();
+        let mut near = address.connect().await.unwrap();
+        let mut far = acceptor.accept().await.unwrap();
+        near.write_all(b"there").await.unwrap();
+        let mut read = [0; 5];
+        far.read_exact(&mut read).await.unwrap();
+        assert_eq!(&read, b"there");
+        let slices = [IoSlice::new(b"ba"), IoSlice::new(b"ck")];
+        assert_eq!(far.write_vectored(&slices).await.unwrap(), 4);
+        far.shutdown().await.unwrap();
+        let mut read = Vec::new();
+        near.read_to_end(&mut read).await.unwrap();
+        assert_eq!(read, b"back");
+        drop((near, far, acceptor));
+        let refused = address.connect().await.unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused, "{address}");
+    }
+
+    #[tokio::test]
+    async fn both_transports_connect_carry_and_end_alike() {
+        check(Listener::bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap()).await;
+        check(Listener::memory()).await;
+    }
+}
