@@ -6,10 +6,12 @@
 
 mod histogram;
 mod names;
+mod series;
 mod snapshot;
 mod statistics;
 
 pub use histogram::{Histogram, Percentile};
 pub use names::{Class, Finding, Outcome, Span};
+pub use series::Series;
 pub use snapshot::{Anomaly, CpuUse, Event, GroupGauge, Phase, Second, Snapshot};
 pub use statistics::{Counts, FindingCount, Part, Shape, Statistics};

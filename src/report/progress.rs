@@ -16,7 +16,7 @@ pub fn progress_line(snapshot: &Snapshot, interval: Duration) -> String {
     let window = window(snapshot, interval);
     let columns = match snapshot.phase {
         Phase::Connect => connect(snapshot),
-        Phase::Load => load(snapshot, window),
+        Phase::Load => load(snapshot, &window),
         Phase::Drain => drain(snapshot),
         Phase::Settle => vec![format!("reading records back, {} open", human_count(open(snapshot)))],
         Phase::Done => vec![format!("{} executions", human_count(due(snapshot)))],
@@ -59,9 +59,8 @@ pub fn due(snapshot: &Snapshot) -> u64 {
 }
 
 /// The last seconds of the series that make up the interval.
-fn window(snapshot: &Snapshot, interval: Duration) -> &[Second] {
-    let seconds = usize::try_from(interval.as_secs().max(1)).unwrap_or(usize::MAX);
-    &snapshot.series[snapshot.series.len().saturating_sub(seconds)..]
+fn window(snapshot: &Snapshot, interval: Duration) -> Vec<Second> {
+    snapshot.series.newest(usize::try_from(interval.as_secs().max(1)).unwrap_or(usize::MAX))
 }
 
 fn connect(snapshot: &Snapshot) -> Vec<String> {
@@ -158,7 +157,7 @@ mod tests {
 
     #[test]
     fn rates_are_rounded_to_a_tenth() {
-        let second = sample::measuring().series[10];
+        let second = *sample::measuring().series.last().unwrap();
         for (count, seconds, shown) in
             [(0, 1, "0.0"), (997, 10, "99.7"), (1, 3, "0.3"), (20_000, 10, "2 000.0")]
         {

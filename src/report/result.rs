@@ -407,7 +407,7 @@ mod tests {
             .totals
             .histogram(crate::stats::Span::Latency, 0, 1, crate::stats::Outcome::Succeeded)
             .unwrap();
-        assert_eq!(&read, ours.counts());
+        assert_eq!(read, *ours.counts());
         assert_eq!(latency.count, 538);
     }
 

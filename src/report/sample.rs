@@ -9,8 +9,8 @@ use super::{Environment, RunReport};
 use crate::exit::Exit;
 use crate::scenario::{Aggregate, Comparison, Embedded, Metric, Scenario, Target, Threshold};
 use crate::stats::{
-    Anomaly, Class, CpuUse, Event, Finding, GroupGauge, Outcome, Part, Phase, Second, Shape, Snapshot, Span,
-    Statistics,
+    Anomaly, Class, CpuUse, Event, Finding, GroupGauge, Outcome, Part, Phase, Second, Series, Shape,
+    Snapshot, Span, Statistics,
 };
 use crate::verdict::judge;
 
@@ -96,7 +96,7 @@ pub fn empty(phase: Phase, elapsed_s: u64) -> Snapshot {
         totals: Arc::new(Statistics::new(Arc::clone(&shape))),
         shape,
         groups: vec![GroupGauge { devices: 200, online: 0 }, GroupGauge { devices: 50, online: 0 }],
-        series: Arc::default(),
+        series: Series::default(),
         cpu: CpuUse::default(),
         report_gap: Duration::ZERO,
         stopped: false,
@@ -200,7 +200,7 @@ fn running(phase: Phase, elapsed_s: u64) -> Snapshot {
         statistics.record_connect(usize::from(n >= 200), spread(900, 6_000, n));
     }
     snapshot.cpu = CpuUse { busiest_shard: 0.31, generator: 0.31, backend: 0.22 };
-    snapshot.series = Arc::new((0..elapsed_s).map(second).collect());
+    snapshot.series = (0..elapsed_s).map(second).collect();
     snapshot.events =
         Arc::new(vec![Event { at_us: 4_000_000, text: "all 250 devices are online".to_owned() }]);
     snapshot

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use crate::clock::Instant;
 use crate::stats::{
-    Anomaly, CpuUse, Event, GroupGauge, Part, Percentile, Phase, Second, Shape, Snapshot, Span, Statistics,
+    Anomaly, CpuUse, Event, GroupGauge, Part, Percentile, Phase, Second, Series, Shape, Snapshot, Span,
+    Statistics,
 };
 use crate::units::MICROS_PER_SECOND;
 
@@ -44,7 +45,7 @@ pub(super) struct Collector {
     shards: Vec<ShardState>,
     waiting: BTreeMap<u64, Vec<ShardReport>>,
     totals: Statistics,
-    series: Vec<Second>,
+    series: Series,
     events: Vec<Event>,
     anomalies: Vec<Anomaly>,
     /// CPU of shards (each) and backend at the last published second.
@@ -82,7 +83,7 @@ impl Collector {
             planned,
             load_planned,
             waiting: BTreeMap::new(),
-            series: Vec::new(),
+            series: Series::default(),
             events: Vec::new(),
             anomalies: Vec::new(),
             cpu: CpuUse::default(),
@@ -160,9 +161,6 @@ impl Collector {
         self.account_cpu(elapsed, backend_cpu);
         self.published = complete;
         self.totals.add(&second);
-        if self.series.len() == Snapshot::SERIES_KEPT {
-            self.series.remove(0);
-        }
         self.series.push(self.point(complete - 1, &second));
     }
 
@@ -254,7 +252,7 @@ impl Collector {
             shape: Arc::clone(&self.shape),
             totals: Arc::new(totals),
             groups,
-            series: Arc::new(self.series.clone()),
+            series: self.series.clone(),
             cpu: self.cpu,
             report_gap: self.report_gap,
             stopped: self.stopped,

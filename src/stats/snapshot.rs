@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Finding, Shape, Statistics};
+use super::{Finding, Series, Shape, Statistics};
 
 /// Where a run is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -139,8 +139,8 @@ pub struct Snapshot {
     pub totals: Arc<Statistics>,
     /// Groups by index.
     pub groups: Vec<GroupGauge>,
-    /// The series so far, one point a second, the last [`Snapshot::SERIES_KEPT`] of them.
-    pub series: Arc<Vec<Second>>,
+    /// The series so far, one point a second, the last [`Series::KEPT`] of them.
+    pub series: Series,
     /// CPU by role in the last second.
     pub cpu: CpuUse,
     /// Whole run: the longest time that a shard's report was missing.
@@ -154,8 +154,6 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// A day of seconds: what a screen or a report can show; older points leave first.
-    pub const SERIES_KEPT: usize = 86_400;
     /// Anomalies kept with their details; all are counted.
     pub const ANOMALIES_KEPT: usize = 1_000;
     /// Events kept.

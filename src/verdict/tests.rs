@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::scenario::{Variables, parse};
-use crate::stats::{CpuUse, Finding, Outcome, Part, Statistics};
+use crate::stats::{CpuUse, Finding, Outcome, Part, Series, Statistics};
 use crate::units::MICROS_PER_SECOND;
 
 // Indices of the groups and workloads of `scenario`.
@@ -46,7 +46,7 @@ fn snapshot(phase: Phase, totals: Statistics) -> Snapshot {
         shape: Arc::clone(totals.shape()),
         totals: Arc::new(totals),
         groups: Vec::new(),
-        series: Arc::default(),
+        series: Series::default(),
         cpu: CpuUse::default(),
         report_gap: Duration::ZERO,
         stopped: false,

@@ -219,7 +219,7 @@ fn percentiles(histogram: &Histogram) -> Option<Percentiles> {
 fn hdr_base64(histogram: &Histogram) -> String {
     let mut bytes = Vec::new();
     V2DeflateSerializer::new()
-        .serialize(histogram.counts(), &mut bytes)
+        .serialize(&histogram.counts(), &mut bytes)
         .expect("a bounded histogram fits the format and memory does not refuse bytes");
     STANDARD.encode(bytes)
 }

@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::widgets::Widget;
 
 use super::title;
-use crate::stats::Second;
+use crate::stats::{Second, Series};
 use crate::tui::theme::{Theme, Tone};
 use crate::units::human_micros;
 
@@ -14,7 +14,7 @@ const LABEL: u16 = 8;
 
 /// Draws the seconds at the end of the series, the newest at the right.
 pub(super) struct OverTime<'a> {
-    pub(super) series: &'a [Second],
+    pub(super) series: &'a Series,
     pub(super) theme: Theme,
 }
 
@@ -28,9 +28,8 @@ impl OverTime<'_> {
 impl Widget for OverTime<'_> {
     fn render(self, area: Rect, buffer: &mut Buffer) {
         let columns = area.width.saturating_sub(LABEL);
-        let first = self.series.len().saturating_sub(usize::from(columns));
-        let shown = &self.series[first..];
-        let Some(axis) = Axis::over(shown, area.height) else { return };
+        let shown = self.series.newest(usize::from(columns));
+        let Some(axis) = Axis::over(&shown, area.height) else { return };
         let label = self.theme.style(Tone::Quiet);
         for (us, y) in [(axis.high, area.top()), (axis.low, area.bottom().saturating_sub(1))] {
             let text = human_micros(us);
