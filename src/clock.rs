@@ -3,15 +3,22 @@
 //! `now` is tokio's monotonic clock in whole microseconds since the run's clock was started, so a
 //! paused runtime can drive it; `wall` is a base read once plus that clock. Everything else
 //! (`std::time::Instant`, `SystemTime::now`, sleeps of threads) is banned in `clippy.toml`.
+//!
+//! A virtual clock is the same on a paused runtime: it stands still while anything is to be done and
+//! then jumps to the next deadline. Its instants are whole milliseconds, tokio's tick: what is due
+//! between two of them fires at the later one, never early. Real time is told apart in two places
+//! only, [`Alarm`] and [`Stopwatch`].
 
 mod alarm;
 mod deadlines;
+mod stopwatch;
 mod thread_time;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 pub use alarm::Alarm;
 pub use deadlines::Deadlines;
+pub use stopwatch::Stopwatch;
 pub use thread_time::thread_cpu;
 
 /// A monotonic instant: whole microseconds since its [`Clock`] was started.
@@ -50,12 +57,17 @@ impl Instant {
     }
 }
 
+/// Where the wall time of every virtual clock begins, in microseconds since the Unix epoch:
+/// 2020-01-01T00:00:00Z. Neither scenario nor seed changes it, so results of different days compare.
+pub const VIRTUAL_WALL_BASE_US: u64 = 1_577_836_800_000_000;
+
 /// A started clock; a small value that is handed to every part of a run.
 #[derive(Debug, Clone, Copy)]
 pub struct Clock {
     base: tokio::time::Instant,
     /// Microseconds since the Unix epoch at `base`.
     wall_base_us: u64,
+    is_virtual: bool,
 }
 
 impl Clock {
@@ -63,14 +75,21 @@ impl Clock {
     #[expect(clippy::disallowed_methods, reason = "this is the door the ban points at")]
     pub fn start() -> Self {
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self { base: tokio::time::Instant::now(), wall_base_us: crate::units::micros(since_epoch) }
+        let wall_base_us = crate::units::micros(since_epoch);
+        Self { base: tokio::time::Instant::now(), wall_base_us, is_virtual: false }
     }
 
-    /// Starts a clock whose wall time begins at `wall_base_us` (microseconds since the Unix epoch):
-    /// what a repeatable run shows.
+    /// Starts the virtual clock of the paused runtime that this is called on. It is only good there:
+    /// elsewhere its instants would be the machine's. The runtime holds no socket and no descriptor,
+    /// and no other thread may wake it: its time could not stand still meanwhile.
     #[expect(clippy::disallowed_methods, reason = "this is the door the ban points at")]
-    pub fn start_at(wall_base_us: u64) -> Self {
-        Self { base: tokio::time::Instant::now(), wall_base_us }
+    pub fn start_virtual() -> Self {
+        Self { base: tokio::time::Instant::now(), wall_base_us: VIRTUAL_WALL_BASE_US, is_virtual: true }
+    }
+
+    /// Whether time is simulated.
+    pub fn is_virtual(&self) -> bool {
+        self.is_virtual
     }
 
     /// The monotonic instant.
@@ -89,7 +108,8 @@ impl Clock {
         self.wall_micros(instant) / 1000
     }
 
-    /// Sleeps until `instant`; tokio's timer, so up to 2 ms late.
+    /// Sleeps until `instant`; tokio's timer, so up to 2 ms late. In virtual time until the first
+    /// millisecond at or after it.
     pub async fn sleep_until(&self, instant: Instant) {
         tokio::time::sleep_until(self.base + Duration::from_micros(instant.0)).await;
     }
@@ -97,5 +117,25 @@ impl Clock {
     /// Runs `future`, but not past `instant`; `None` if the time came first.
     pub async fn timeout_at<F: Future>(&self, instant: Instant, future: F) -> Option<F::Output> {
         tokio::time::timeout_at(self.base + Duration::from_micros(instant.0), future).await.ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn virtual_time_ticks_in_milliseconds_and_a_deadline_between_two_fires_at_the_later_one() {
+        let clock = Clock::start_virtual();
+        assert_eq!((clock.now(), clock.wall_micros(clock.now())), (Instant::START, VIRTUAL_WALL_BASE_US));
+        for (deadline_us, fires_us) in
+            [(1, 1_000), (1_000, 1_000), (1_001, 2_000), (86_400_000_123, 86_400_001_000)]
+        {
+            clock.sleep_until(Instant::from_micros(deadline_us)).await;
+            assert_eq!(clock.now().micros(), fires_us, "due at {deadline_us} µs");
+        }
+        let alarm = Alarm::new(&clock);
+        alarm.sleep_until(&clock, clock.now().plus_micros(1_500)).await;
+        assert_eq!(clock.now().micros(), 86_400_003_000);
     }
 }

@@ -3,6 +3,7 @@
 //! tokio's timers round up to the next millisecond and add the poller's; for the arrivals of a
 //! shard that would be most of their lag. On Linux a timer descriptor wakes the poller itself.
 //! Elsewhere the sleep aims a tick early and yields until the instant has come. Never early.
+//! Virtual time is punctual by itself; there an alarm has no descriptor.
 
 use super::{Clock, Instant};
 
@@ -18,10 +19,11 @@ pub struct Alarm {
 
 impl Alarm {
     /// An alarm of the current runtime. Falls back to tokio's timer where no descriptor is to be had.
-    pub fn new() -> Self {
+    #[cfg_attr(not(target_os = "linux"), expect(unused_variables, reason = "only Linux has a descriptor"))]
+    pub fn new(clock: &Clock) -> Self {
         Self {
             #[cfg(target_os = "linux")]
-            timer: linux::descriptor(),
+            timer: if clock.is_virtual() { None } else { linux::descriptor() },
         }
     }
 
@@ -33,16 +35,13 @@ impl Alarm {
         {
             return;
         }
+        if clock.is_virtual() {
+            return clock.sleep_until(at).await;
+        }
         clock.sleep_until(Instant::from_micros(at.micros().saturating_sub(TICK_US))).await;
         while clock.now() < at {
             tokio::task::yield_now().await;
         }
-    }
-}
-
-impl Default for Alarm {
-    fn default() -> Self {
-        Self::new()
     }
 }
 
@@ -108,7 +107,7 @@ mod tests {
     #[tokio::test]
     async fn an_alarm_is_never_early_and_survives_being_dropped() {
         let clock = Clock::start();
-        let alarm = Alarm::new();
+        let alarm = Alarm::new(&clock);
         let far = clock.now().plus_micros(3_600_000_000);
         for n in 1..20u64 {
             tokio::select! {

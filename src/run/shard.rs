@@ -163,7 +163,7 @@ impl Shard {
 
     /// The pacer: drains what is due, sleeps until the next thing is.
     async fn run(mut self) {
-        let alarm = Alarm::new();
+        let alarm = Alarm::new(&self.clock);
         self.fleet.connect();
         let mut second = 0;
         loop {
