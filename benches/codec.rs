@@ -7,7 +7,7 @@ use std::hint::black_box;
 
 use bytes::{Buf, BytesMut};
 use fleetsim::clock::thread_cpu;
-use fleetsim::mqtt::{Packet, PacketId, Publish, QoS, Sender, decode, encode};
+use fleetsim::mqtt::{Packet, PacketId, Publish, QoS, Sender, Version, decode, encode};
 use rumqttc::mqttbytes::v4;
 
 const MAX_PACKET: usize = 128 * 1024;
@@ -22,10 +22,10 @@ fn main() {
                  0b7e2c1e-7d0a-4f0e-9a3b-5b1f6a7c8d9e/request/json";
     let payload = [b'x'; 200];
     let (qos, id) = (QoS::AtLeastOnce, Some(PacketId::FIRST));
-    let message = Publish { topic, payload: &payload, qos, id, dup: false, retain: false };
+    let message = Publish { qos, id, ..Publish::new(topic, &payload) };
     let mut batch = Vec::new();
     for _ in 0..BATCH {
-        encode::publish(&mut batch, &message).expect("a message of ordinary size");
+        encode::publish(&mut batch, Version::V311, &message).expect("a message of ordinary size");
     }
 
     let (mut our_stream, mut our_out) = (Vec::new(), Vec::new());
@@ -50,9 +50,9 @@ fn our_batch(batch: &[u8], stream: &mut Vec<u8>, out: &mut Vec<u8>) {
     stream.extend_from_slice(batch);
     out.clear();
     let mut rest = &stream[..];
-    while let Ok(Some((packet, used))) = decode(rest, Sender::Client, MAX_PACKET) {
+    while let Ok(Some((packet, used))) = decode(rest, Sender::Client, Version::V311, MAX_PACKET) {
         if let Packet::Publish(publish) = packet {
-            encode::publish(out, &publish).expect("it was read");
+            encode::publish(out, Version::V311, &publish).expect("it was read");
         }
         rest = &rest[used..];
     }

@@ -11,7 +11,7 @@ use std::thread;
 
 use fleetsim::backend::broker::{Broker, Host, Message, serve};
 use fleetsim::clock::{Clock, thread_cpu};
-use fleetsim::mqtt::{Connect, PacketId, Publish, QoS, encode};
+use fleetsim::mqtt::{Connect, FilterRequest, PacketId, Publish, QoS, Version, encode};
 use parking_lot::Mutex;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -127,20 +127,13 @@ async fn connect(address: SocketAddr, devices: std::ops::Range<usize>) -> Vec<Tc
 fn connect_one(address: SocketAddr, device: usize) -> TcpStream {
     let mut stream = TcpStream::connect(address).expect("the broker listens");
     let name = format!("sensor-{device:06}");
-    let connect = Connect {
-        client_id: &name,
-        clean_session: true,
-        keep_alive_s: 1200,
-        username: None,
-        password: None,
-        will: None,
-    };
+    let connect = Connect { keep_alive_s: 1200, ..Connect::new(Version::V311, &name) };
     let filter = |suffix| format!("$aws/commands/things/{name}/executions/+/{suffix}/#");
     let filters = ["request", "response/accepted", "response/rejected"].map(filter);
-    let filters = filters.each_ref().map(|filter| (&**filter, QoS::AtLeastOnce));
+    let filters = filters.each_ref().map(|filter| FilterRequest::new(filter, QoS::AtLeastOnce));
     let mut out = Vec::new();
     encode::connect(&mut out, &connect).expect("a short name");
-    encode::subscribe(&mut out, PacketId::FIRST, &filters).expect("short filters");
+    encode::subscribe(&mut out, Version::V311, PacketId::FIRST, &filters).expect("short filters");
     stream.write_all(&out).expect("the broker reads");
     // CONNACK and SUBACK.
     stream.read_exact(&mut [0; 4 + 7]).expect("the broker answers");

@@ -18,7 +18,10 @@ mod decode;
 pub mod encode;
 mod filter;
 mod packet;
+mod property;
 mod reader;
+mod reason;
+mod user;
 mod violation;
 mod wire;
 
@@ -28,8 +31,11 @@ mod agreement;
 pub use decode::{Sender, decode};
 pub use filter::{TopicError, filter_is_valid, levels_match, matches, topic_is_valid};
 pub use packet::{
-    Connect, ConnectCode, FilterRequests, Filters, Packet, PacketId, Publish, QoS, Subscribe, Unsubscribe,
-    Will,
+    Auth, ConnAck, ConnAckProperties, Connect, ConnectProperties, Disconnect, FilterRequest, FilterRequests,
+    Filters, Packet, PacketId, PubAck, Publish, PublishProperties, QoS, RetainHandling, SubAck, Subscribe,
+    UnsubAck, Unsubscribe, Version, Will,
 };
+pub use reason::ReasonCode;
+pub use user::{UserPairs, UserProperties};
 pub use violation::{PacketKind, Violation};
 pub use wire::{Inbound, InboundEnd, Outbound};

@@ -8,7 +8,9 @@ use std::task::Poll;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::mqtt::{self, ConnectCode, Inbound, InboundEnd, Outbound, Packet, PacketId, QoS, Sender};
+use crate::mqtt::{
+    self, FilterRequest, Inbound, InboundEnd, Outbound, Packet, PacketId, QoS, ReasonCode, Sender, Version,
+};
 use crate::protocol::{TargetKind, device_filters};
 
 /// The largest packet a device takes: AWS IoT Core's message limit of 128 KB and its topic.
@@ -41,7 +43,7 @@ impl Early {
 
     pub fn borrowed(&self) -> mqtt::Publish<'_> {
         let Self { topic, payload, qos, id, dup } = self;
-        mqtt::Publish { topic, payload, qos: *qos, id: *id, dup: *dup, retain: false }
+        mqtt::Publish { qos: *qos, id: *id, dup: *dup, ..mqtt::Publish::new(topic, payload) }
     }
 }
 
@@ -54,8 +56,8 @@ pub(super) enum ConnectionError {
     Closed,
     #[error("the broker sent what MQTT forbids: {0}")]
     Violation(#[from] mqtt::Violation),
-    #[error("the broker refused the connection: {0:?}")]
-    Refused(ConnectCode),
+    #[error("the broker refused the connection: {0}")]
+    Refused(ReasonCode),
     #[error("the broker refused the subscription to {0}")]
     SubscriptionRefused(String),
     #[error("the broker sent {0} where {1} was due")]
@@ -78,29 +80,22 @@ pub(super) async fn subscribe<S: AsyncRead + AsyncWrite + Unpin>(
 ) -> Result<Connection<S>, ConnectionError> {
     let mut connection = Connection { stream, inbound: Inbound::default(), early: Vec::new() };
     let mut outbound = Outbound::default();
-    let connect = mqtt::Connect {
-        client_id,
-        clean_session: true,
-        keep_alive_s,
-        username: None,
-        password: None,
-        will: None,
-    };
+    let connect = mqtt::Connect { keep_alive_s, ..mqtt::Connect::new(Version::V311, client_id) };
     mqtt::encode::connect(outbound.buffer(), &connect).map_err(|_| ConnectionError::TooLong)?;
     connection
         .exchange(&mut outbound, |packet| match packet {
-            Packet::ConnAck { code: ConnectCode::Accepted, .. } => Ok(()),
-            Packet::ConnAck { code, .. } => Err(ConnectionError::Refused(*code)),
+            Packet::ConnAck(connack) if connack.reason == ReasonCode::Success => Ok(()),
+            Packet::ConnAck(connack) => Err(ConnectionError::Refused(connack.reason)),
             other => Err(ConnectionError::OutOfTurn(other.name(), "CONNACK")),
         })
         .await?;
     let filters = device_filters(TargetKind::Thing, client_id);
-    let wanted = [0, 1, 2].map(|n: usize| (filters[n].as_str(), QoS::AtLeastOnce));
-    mqtt::encode::subscribe(outbound.buffer(), PacketId::FIRST, &wanted)
+    let wanted = [0, 1, 2].map(|n: usize| FilterRequest::new(&filters[n], QoS::AtLeastOnce));
+    mqtt::encode::subscribe(outbound.buffer(), Version::V311, PacketId::FIRST, &wanted)
         .map_err(|_| ConnectionError::TooLong)?;
     connection
         .exchange(&mut outbound, |packet| match packet {
-            Packet::SubAck { codes, .. } => match codes.iter().position(|code| *code > 2) {
+            Packet::SubAck(suback) => match suback.codes.iter().position(|code| *code > 2) {
                 None => Ok(()),
                 Some(refused) => {
                     let filter = filters.get(refused).cloned().unwrap_or_default();

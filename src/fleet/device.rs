@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::clock::Instant;
 use crate::ledger::{Arrived, PlannedEnd, Reply, Report};
-use crate::mqtt::{self, Outbound, Packet, PacketId, QoS, Sender};
+use crate::mqtt::{self, Outbound, Packet, PacketId, PubAck, QoS, Sender, Version};
 use crate::plan::DeviceId;
 use crate::protocol::{
     DeviceTopic, ExecutionId, Form, Format, Rejected, Status, StatusReason, TargetKind, Update,
@@ -238,7 +238,8 @@ impl Device {
         if let Some(id) = publish.id {
             let mut state = self.state.borrow_mut();
             state.last_sent = shared.clock.now();
-            mqtt::encode::puback(state.outbound.buffer(), id);
+            let encoded = mqtt::encode::puback(state.outbound.buffer(), Version::V311, &PubAck::new(id));
+            debug_assert!(encoded.is_ok(), "a PUBACK without properties fits: {encoded:?}");
         }
         self.message(shared, publish);
     }
@@ -337,16 +338,10 @@ impl Device {
         Update { status, reason: reason.cloned(), result: None, client_token: None }.write_json(&mut payload);
         let mut state = self.state.borrow_mut();
         let id = state.next_packet_id();
-        let publish = mqtt::Publish {
-            topic: &topic,
-            payload: &payload,
-            qos: QoS::AtLeastOnce,
-            id: Some(id),
-            dup: false,
-            retain: false,
-        };
+        let plain = mqtt::Publish::new(&topic, &payload);
+        let publish = mqtt::Publish { qos: QoS::AtLeastOnce, id: Some(id), ..plain };
         // Client id, execution id and reason are bounded far below MQTT's limits by the scenario check.
-        let encoded = mqtt::encode::publish(state.outbound.buffer(), &publish);
+        let encoded = mqtt::encode::publish(state.outbound.buffer(), Version::V311, &publish);
         debug_assert!(encoded.is_ok(), "an update fits an MQTT packet: {encoded:?}");
         state.last_sent = shared.clock.now();
         state.wake();

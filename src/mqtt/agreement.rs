@@ -7,7 +7,10 @@ use proptest::option;
 use proptest::prelude::*;
 use rumqttc::mqttbytes::{self, v4};
 
-use super::{Connect, ConnectCode, Packet, PacketId, Publish, QoS, Sender, Will, decode, encode};
+use super::{
+    ConnAck, Connect, Disconnect, FilterRequest, Packet, PacketId, PubAck, Publish, QoS, ReasonCode, Sender,
+    SubAck, UnsubAck, Version, Will, decode, encode,
+};
 
 const MAX: usize = 1 << 20;
 
@@ -124,32 +127,47 @@ impl Owned {
 
     /// As this codec writes it.
     fn ours(&self) -> Vec<u8> {
-        let mut out = Vec::new();
-        match self {
-            Self::Connect(connect) => encode::connect(&mut out, &connect.borrowed()).unwrap(),
+        let (mut out, v) = (Vec::new(), Version::V311);
+        let written = match self {
+            Self::Connect(connect) => encode::connect(&mut out, &connect.borrowed()),
             Self::ConnAck { session_present, code } => {
-                encode::connack(&mut out, *session_present, ConnectCode::from_number(*code).unwrap());
+                let reason = ReasonCode::from_return_code(*code).unwrap();
+                let connack = ConnAck { session_present: *session_present, ..ConnAck::new(reason) };
+                encode::connack(&mut out, v, &connack)
             }
             Self::Publish { topic, payload, id: number, dup, retain } => {
                 let qos = if number.is_some() { QoS::AtLeastOnce } else { QoS::AtMostOnce };
                 let (id, dup, retain) = (number.map(id), *dup, *retain);
-                encode::publish(&mut out, &Publish { topic, payload, qos, id, dup, retain }).unwrap();
+                encode::publish(
+                    &mut out,
+                    v,
+                    &Publish { qos, id, dup, retain, ..Publish::new(topic, payload) },
+                )
             }
-            Self::PubAck(number) => encode::puback(&mut out, id(*number)),
+            Self::PubAck(number) => encode::puback(&mut out, v, &PubAck::new(id(*number))),
             Self::Subscribe { id: number, filters } => {
-                let filters: Vec<_> = filters.iter().map(|(filter, qos)| (&**filter, *qos)).collect();
-                encode::subscribe(&mut out, id(*number), &filters).unwrap();
+                let filters = filters.iter().map(|(filter, qos)| FilterRequest::new(filter, *qos));
+                encode::subscribe(&mut out, v, id(*number), &filters.collect::<Vec<_>>())
             }
-            Self::SubAck { id: number, codes } => encode::suback(&mut out, id(*number), codes).unwrap(),
+            Self::SubAck { id: number, codes } => {
+                encode::suback(&mut out, v, &SubAck::new(id(*number), codes))
+            }
             Self::Unsubscribe { id: number, filters } => {
                 let filters: Vec<_> = filters.iter().map(String::as_str).collect();
-                encode::unsubscribe(&mut out, id(*number), &filters).unwrap();
+                encode::unsubscribe(&mut out, v, id(*number), &filters)
             }
-            Self::UnsubAck(number) => encode::unsuback(&mut out, id(*number)),
-            Self::PingReq => encode::pingreq(&mut out),
-            Self::PingResp => encode::pingresp(&mut out),
-            Self::Disconnect => encode::disconnect(&mut out),
-        }
+            Self::UnsubAck(number) => encode::unsuback(&mut out, v, &UnsubAck::new(id(*number), &[])),
+            Self::PingReq => {
+                encode::pingreq(&mut out);
+                Ok(())
+            }
+            Self::PingResp => {
+                encode::pingresp(&mut out);
+                Ok(())
+            }
+            Self::Disconnect => encode::disconnect(&mut out, v, &Disconnect::default()),
+        };
+        written.unwrap();
         out
     }
 
@@ -204,17 +222,16 @@ impl Owned {
 impl OwnedConnect {
     fn borrowed(&self) -> Connect<'_> {
         Connect {
-            client_id: &self.client_id,
-            clean_session: self.clean_session,
+            clean_start: self.clean_session,
             keep_alive_s: self.keep_alive_s,
             username: self.login.as_ref().map(|(name, _)| &**name),
             password: self.login.as_ref().map(|(_, password)| password.as_bytes()),
             will: self.will.as_ref().map(|(topic, payload, qos, retain)| Will {
-                topic,
-                payload,
                 qos: *qos,
                 retain: *retain,
+                ..Will::new(topic, payload)
             }),
+            ..Connect::new(Version::V311, &self.client_id)
         }
     }
 
@@ -240,25 +257,32 @@ fn their_qos(qos: QoS) -> mqttbytes::QoS {
 
 /// What this codec reads, as the owned packet, so that it can be compared with what was written.
 fn rewritten(packet: Packet<'_>) -> Vec<u8> {
-    let mut out = Vec::new();
-    match packet {
-        Packet::Connect(connect) => encode::connect(&mut out, &connect).unwrap(),
-        Packet::ConnAck { session_present, code } => encode::connack(&mut out, session_present, code),
-        Packet::Publish(publish) => encode::publish(&mut out, &publish).unwrap(),
-        Packet::PubAck(id) => encode::puback(&mut out, id),
+    let (mut out, v) = (Vec::new(), Version::V311);
+    let written = match packet {
+        Packet::Connect(connect) => encode::connect(&mut out, &connect),
+        Packet::ConnAck(connack) => encode::connack(&mut out, v, &connack),
+        Packet::Publish(publish) => encode::publish(&mut out, v, &publish),
+        Packet::PubAck(puback) => encode::puback(&mut out, v, &puback),
         Packet::Subscribe(subscribe) => {
-            encode::subscribe(&mut out, subscribe.id, &subscribe.filters().collect::<Vec<_>>()).unwrap();
+            encode::subscribe(&mut out, v, subscribe.id, &subscribe.filters().collect::<Vec<_>>())
         }
-        Packet::SubAck { id, codes } => encode::suback(&mut out, id, codes).unwrap(),
+        Packet::SubAck(suback) => encode::suback(&mut out, v, &suback),
         Packet::Unsubscribe(unsubscribe) => {
-            encode::unsubscribe(&mut out, unsubscribe.id, &unsubscribe.filters().collect::<Vec<_>>())
-                .unwrap();
+            encode::unsubscribe(&mut out, v, unsubscribe.id, &unsubscribe.filters().collect::<Vec<_>>())
         }
-        Packet::UnsubAck(id) => encode::unsuback(&mut out, id),
-        Packet::PingReq => encode::pingreq(&mut out),
-        Packet::PingResp => encode::pingresp(&mut out),
-        Packet::Disconnect => encode::disconnect(&mut out),
-    }
+        Packet::UnsubAck(unsuback) => encode::unsuback(&mut out, v, &unsuback),
+        Packet::PingReq => {
+            encode::pingreq(&mut out);
+            Ok(())
+        }
+        Packet::PingResp => {
+            encode::pingresp(&mut out);
+            Ok(())
+        }
+        Packet::Disconnect(disconnect) => encode::disconnect(&mut out, v, &disconnect),
+        Packet::Auth(_) => unreachable!("3.1.1 has no AUTH"),
+    };
+    written.unwrap();
     out
 }
 
@@ -277,7 +301,7 @@ proptest! {
         let ours = packet.ours();
         prop_assert_eq!(&stream[..], &ours[..]);
 
-        let (read, used) = decode(&stream, packet.sender(), MAX).unwrap().unwrap();
+        let (read, used) = decode(&stream, packet.sender(), Version::V311, MAX).unwrap().unwrap();
         prop_assert_eq!(used, ours.len());
         prop_assert_eq!(rewritten(read), ours);
     }
@@ -290,6 +314,6 @@ proptest! {
             reason = "a place somewhere in the packet"
         )]
         let end = (bytes.len() as f64 * share) as usize;
-        prop_assert_eq!(decode(&bytes[..end], packet.sender(), MAX), Ok(None));
+        prop_assert_eq!(decode(&bytes[..end], packet.sender(), Version::V311, MAX), Ok(None));
     }
 }

@@ -5,8 +5,13 @@
 //! state of a connection can tell, such as a second CONNECT.
 
 use super::filter::{filter_is_valid, topic_is_valid};
-use super::packet::{Connect, ConnectCode, Packet, PacketId, Publish, QoS, Subscribe, Unsubscribe, Will};
-use super::reader::Reader;
+use super::packet::{
+    ConnAck, Connect, Disconnect, Packet, PacketId, PubAck, Publish, QoS, SubAck, Subscribe, UnsubAck,
+    Unsubscribe, Version, Will,
+};
+use super::reader::{Reader, variable};
+use super::reason::ReasonCode;
+use super::user::UserProperties;
 use super::violation::{PacketKind, Violation};
 
 /// Who sent the bytes; some packets only one side may send.
@@ -19,10 +24,12 @@ pub enum Sender {
 }
 
 /// Reads the packet at the front of `bytes`: it and how many bytes it took, or `None` if it is not
-/// complete yet. `max_packet` bounds the whole packet in bytes, header included.
+/// complete yet. A CONNECT is read by the protocol level it names, whatever `version` says. `max_packet`
+/// bounds the whole packet in bytes, header included.
 pub fn decode(
     bytes: &[u8],
     sender: Sender,
+    version: Version,
     max_packet: usize,
 ) -> Result<Option<(Packet<'_>, usize)>, Violation> {
     let Some((first, rest)) = bytes.split_first() else { return Ok(None) };
@@ -37,7 +44,7 @@ pub fn decode(
         return Err(Violation::TooLarge { packet: kind, size, max: max_packet });
     }
     let Some(body) = bytes.get(header..size) else { return Ok(None) };
-    let packet = Body { kind, reader: Reader::new(body) }.packet(*first & 0x0f)?;
+    let packet = Body { kind, version, reader: Reader::new(body) }.packet(*first & 0x0f)?;
     Ok(Some((packet, size)))
 }
 
@@ -49,7 +56,10 @@ pub(super) fn missing(bytes: &[u8]) -> usize {
 
 /// The packet type and the check of the four flag bits beside it (table 2.2).
 fn kind_from(first: u8, sender: Sender) -> Result<PacketKind, Violation> {
-    let kind = PacketKind::from_number(first >> 4).ok_or(Violation::ReservedKind(first >> 4))?;
+    let kind = match PacketKind::from_number(first >> 4) {
+        Some(kind) if kind != PacketKind::Auth => kind,
+        _ => return Err(Violation::ReservedKind(first >> 4)),
+    };
     check_sender(kind, sender)?;
     let flags = first & 0x0f;
     let expected = match kind {
@@ -86,14 +96,8 @@ fn check_publish_flags(flags: u8) -> Result<(), Violation> {
 
 /// The remaining length and how many bytes it took (section 2.2.3); `None` if it is not complete.
 fn remaining_length(bytes: &[u8]) -> Result<Option<(usize, usize)>, Violation> {
-    let mut value = 0;
-    for (place, byte) in bytes.iter().take(4).enumerate() {
-        value |= usize::from(byte & 0x7f) << (7 * place);
-        if byte & 0x80 == 0 {
-            return Ok(Some((value, place + 1)));
-        }
-    }
-    if bytes.len() < 4 { Ok(None) } else { Err(Violation::RemainingLength) }
+    let length = variable(bytes).map_err(|_| Violation::RemainingLength)?;
+    Ok(length.map(|(value, bytes)| (value as usize, bytes)))
 }
 
 /// The remaining length of the packets that have only one.
@@ -108,6 +112,7 @@ fn fixed_length(kind: PacketKind) -> Option<usize> {
 /// The body of one complete packet on its way to becoming values.
 struct Body<'a> {
     kind: PacketKind,
+    version: Version,
     reader: Reader<'a>,
 }
 
@@ -115,16 +120,17 @@ impl<'a> Body<'a> {
     fn packet(mut self, flags: u8) -> Result<Packet<'a>, Violation> {
         match self.kind {
             PacketKind::Publish => self.publish(flags).map(Packet::Publish),
-            PacketKind::PubAck => self.packet_id().map(Packet::PubAck),
+            PacketKind::PubAck => self.packet_id().map(|id| Packet::PubAck(PubAck::new(id))),
             PacketKind::Connect => self.connect().map(Packet::Connect),
             PacketKind::ConnAck => self.connack(),
             PacketKind::Subscribe => self.subscribe().map(Packet::Subscribe),
             PacketKind::SubAck => self.suback(),
             PacketKind::Unsubscribe => self.unsubscribe().map(Packet::Unsubscribe),
-            PacketKind::UnsubAck => self.packet_id().map(Packet::UnsubAck),
+            PacketKind::UnsubAck => self.packet_id().map(|id| Packet::UnsubAck(UnsubAck::new(id, &[]))),
             PacketKind::PingReq => Ok(Packet::PingReq),
             PacketKind::PingResp => Ok(Packet::PingResp),
-            PacketKind::Disconnect => Ok(Packet::Disconnect),
+            PacketKind::Disconnect => Ok(Packet::Disconnect(Disconnect::default())),
+            PacketKind::Auth => Err(Violation::ReservedKind(15)),
             PacketKind::PubRec | PacketKind::PubRel | PacketKind::PubComp => {
                 Err(Violation::QosTwo(self.kind))
             }
@@ -139,7 +145,7 @@ impl<'a> Body<'a> {
             (QoS::AtLeastOnce, Some(self.packet_id()?))
         };
         let (dup, retain) = (flags & 0b1000 != 0, flags & 0b0001 != 0);
-        Ok(Publish { topic, payload: self.reader.rest(), qos, id, dup, retain })
+        Ok(Publish { qos, id, dup, retain, ..Publish::new(topic, self.reader.rest()) })
     }
 
     fn connect(mut self) -> Result<Connect<'a>, Violation> {
@@ -151,8 +157,9 @@ impl<'a> Body<'a> {
         let username = flags.username.then(|| self.text("user name")).transpose()?;
         let password = flags.password.then(|| self.field("password")).transpose()?;
         self.end()?;
-        let clean_session = flags.clean_session;
-        Ok(Connect { client_id, clean_session, keep_alive_s, username, password, will })
+        let clean_start = flags.clean_start;
+        let plain = Connect::new(Version::V311, client_id);
+        Ok(Connect { clean_start, keep_alive_s, username, password, will, ..plain })
     }
 
     /// The protocol name and level. They come before everything else, so that a client of another
@@ -169,16 +176,20 @@ impl<'a> Body<'a> {
     }
 
     fn will(&mut self, qos: QoS, retain: bool) -> Result<Will<'a>, Violation> {
-        Ok(Will { topic: self.topic("will topic")?, payload: self.field("will message")?, qos, retain })
+        let topic = self.topic("will topic")?;
+        Ok(Will { qos, retain, ..Will::new(topic, self.field("will message")?) })
     }
 
     fn connack(mut self) -> Result<Packet<'a>, Violation> {
         let flags = self.u8("connect acknowledge flags")?;
         let code = self.u8("return code")?;
-        let code = ConnectCode::from_number(code).ok_or(Violation::ConnAckCode(code))?;
+        let reason = ReasonCode::from_return_code(code).ok_or(Violation::ConnAckCode(code))?;
+        let plain = ConnAck::new(reason);
         match flags {
-            0 => Ok(Packet::ConnAck { session_present: false, code }),
-            1 if code == ConnectCode::Accepted => Ok(Packet::ConnAck { session_present: true, code }),
+            0 => Ok(Packet::ConnAck(plain)),
+            1 if reason == ReasonCode::Success => {
+                Ok(Packet::ConnAck(ConnAck { session_present: true, ..plain }))
+            }
             1 => Err(Violation::SessionPresentRefused),
             _ => Err(Violation::ConnAckFlags(flags)),
         }
@@ -191,7 +202,8 @@ impl<'a> Body<'a> {
             0..=2 => Ok(()),
             qos => Err(Violation::RequestedQos(qos)),
         })?;
-        Ok(Subscribe { id, requests })
+        let (user, version) = (UserProperties::NONE, self.version);
+        Ok(Subscribe { id, subscription_id: None, user, requests, version })
     }
 
     fn suback(mut self) -> Result<Packet<'a>, Violation> {
@@ -202,7 +214,7 @@ impl<'a> Body<'a> {
         }
         match codes.iter().find(|code| !matches!(code, 0..=2 | 0x80)) {
             Some(code) => Err(Violation::SubAckCode(*code)),
-            None => Ok(Packet::SubAck { id, codes }),
+            None => Ok(Packet::SubAck(SubAck::new(id, codes))),
         }
     }
 
@@ -210,7 +222,7 @@ impl<'a> Body<'a> {
         let id = self.packet_id()?;
         let filters = self.reader.rest();
         self.filters(|_| Ok(()))?;
-        Ok(Unsubscribe { id, filters })
+        Ok(Unsubscribe { id, user: UserProperties::NONE, filters })
     }
 
     /// Checks all filters to the end of the body, each followed by what `then` reads.
@@ -269,7 +281,7 @@ impl<'a> Body<'a> {
 
 /// The connect flags (section 3.1.2.3), checked against each other.
 struct ConnectFlags {
-    clean_session: bool,
+    clean_start: bool,
     username: bool,
     password: bool,
     /// QoS and retain of the will, if there is one.
@@ -294,7 +306,7 @@ impl ConnectFlags {
         if password && !username {
             return Err(Violation::PasswordWithoutUsername);
         }
-        Ok(Self { clean_session: has(1), username, password, will })
+        Ok(Self { clean_start: has(1), username, password, will })
     }
 }
 

@@ -4,7 +4,11 @@
 //! whoever makes a topic name from outside data checks it with `topic_is_valid` where it comes in.
 
 use super::filter::{filter_is_valid, topic_is_valid};
-use super::packet::{Connect, ConnectCode, PacketId, Publish, QoS, Will};
+use super::packet::{
+    ConnAck, Connect, Disconnect, FilterRequest, PacketId, PubAck, Publish, QoS, SubAck, UnsubAck, Version,
+    Will,
+};
+use super::reason::ReasonCode;
 
 /// The largest remaining length that four bytes can say (table 2.4).
 const MAX_REMAINING: usize = 268_435_455;
@@ -29,6 +33,9 @@ pub enum EncodeError {
     /// A CONNECT with a password and no user name.
     #[error("a password needs a user name")]
     PasswordWithoutUsername,
+    /// A reason that a CONNACK of 3.1.1 has no return code for ([MQTT-3.2.2-6]).
+    #[error("a CONNACK of MQTT 3.1.1 cannot say {0}")]
+    NoReturnCode(ReasonCode),
     /// A list that must have an entry has none.
     #[error("at least one {0} is needed")]
     Empty(&'static str),
@@ -53,14 +60,16 @@ pub fn connect(out: &mut Vec<u8>, connect: &Connect<'_>) -> Result<(), EncodeErr
     Ok(())
 }
 
-/// Appends a CONNACK. `session_present` is only written with [`ConnectCode::Accepted`] ([MQTT-3.2.2-4]).
-pub fn connack(out: &mut Vec<u8>, session_present: bool, code: ConnectCode) {
-    let flags = u8::from(session_present && code == ConnectCode::Accepted);
-    out.extend_from_slice(&[0x20, 2, flags, code as u8]);
+/// Appends a CONNACK. The session is only present with [`ReasonCode::Success`] ([MQTT-3.2.2-4]).
+pub fn connack(out: &mut Vec<u8>, _version: Version, connack: &ConnAck<'_>) -> Result<(), EncodeError> {
+    let code = connack.reason.return_code().ok_or(EncodeError::NoReturnCode(connack.reason))?;
+    let flags = u8::from(connack.session_present && connack.reason == ReasonCode::Success);
+    out.extend_from_slice(&[0x20, 2, flags, code]);
+    Ok(())
 }
 
 /// Appends a PUBLISH.
-pub fn publish(out: &mut Vec<u8>, publish: &Publish<'_>) -> Result<(), EncodeError> {
+pub fn publish(out: &mut Vec<u8>, _version: Version, publish: &Publish<'_>) -> Result<(), EncodeError> {
     debug_assert_eq!(topic_is_valid(publish.topic), Ok(()), "made from unchecked data");
     let at_least_once = publish.qos == QoS::AtLeastOnce;
     if publish.id.is_some() != at_least_once || (publish.dup && !at_least_once) {
@@ -80,41 +89,52 @@ pub fn publish(out: &mut Vec<u8>, publish: &Publish<'_>) -> Result<(), EncodeErr
 }
 
 /// Appends a PUBACK.
-pub fn puback(out: &mut Vec<u8>, id: PacketId) {
-    acknowledge(out, 0x40, id);
+pub fn puback(out: &mut Vec<u8>, _version: Version, puback: &PubAck<'_>) -> Result<(), EncodeError> {
+    acknowledge(out, 0x40, puback.id);
+    Ok(())
 }
 
-/// Appends a SUBSCRIBE for the filters with the QoS asked for.
-pub fn subscribe(out: &mut Vec<u8>, id: PacketId, filters: &[(&str, QoS)]) -> Result<(), EncodeError> {
+/// Appends a SUBSCRIBE for the filters; 3.1.1 has no options but the QoS.
+pub fn subscribe(
+    out: &mut Vec<u8>,
+    _version: Version,
+    id: PacketId,
+    filters: &[FilterRequest<'_>],
+) -> Result<(), EncodeError> {
     if filters.is_empty() {
         return Err(EncodeError::Empty("topic filter"));
     }
     let mut body = 2;
-    for (filter, _) in filters {
-        body += filter_field(filter)?.size() + 1;
+    for request in filters {
+        body += filter_field(request.filter)?.size() + 1;
     }
     header(out, 0x82, body)?;
     out.extend_from_slice(&id.get().to_be_bytes());
-    for (filter, qos) in filters {
-        filter_field(filter)?.write(out);
-        out.push(*qos as u8);
+    for request in filters {
+        filter_field(request.filter)?.write(out);
+        out.push(request.qos as u8);
     }
     Ok(())
 }
 
-/// Appends a SUBACK with one code per filter of the SUBSCRIBE: the granted QoS or 0x80.
-pub fn suback(out: &mut Vec<u8>, id: PacketId, codes: &[u8]) -> Result<(), EncodeError> {
-    if codes.is_empty() {
+/// Appends a SUBACK with one code per filter of the SUBSCRIBE.
+pub fn suback(out: &mut Vec<u8>, _version: Version, suback: &SubAck<'_>) -> Result<(), EncodeError> {
+    if suback.codes.is_empty() {
         return Err(EncodeError::Empty("return code"));
     }
-    header(out, 0x90, 2 + codes.len())?;
-    out.extend_from_slice(&id.get().to_be_bytes());
-    out.extend_from_slice(codes);
+    header(out, 0x90, 2 + suback.codes.len())?;
+    out.extend_from_slice(&suback.id.get().to_be_bytes());
+    out.extend_from_slice(suback.codes);
     Ok(())
 }
 
 /// Appends an UNSUBSCRIBE for the filters.
-pub fn unsubscribe(out: &mut Vec<u8>, id: PacketId, filters: &[&str]) -> Result<(), EncodeError> {
+pub fn unsubscribe(
+    out: &mut Vec<u8>,
+    _version: Version,
+    id: PacketId,
+    filters: &[&str],
+) -> Result<(), EncodeError> {
     if filters.is_empty() {
         return Err(EncodeError::Empty("topic filter"));
     }
@@ -131,8 +151,9 @@ pub fn unsubscribe(out: &mut Vec<u8>, id: PacketId, filters: &[&str]) -> Result<
 }
 
 /// Appends an UNSUBACK.
-pub fn unsuback(out: &mut Vec<u8>, id: PacketId) {
-    acknowledge(out, 0xb0, id);
+pub fn unsuback(out: &mut Vec<u8>, _version: Version, unsuback: &UnsubAck<'_>) -> Result<(), EncodeError> {
+    acknowledge(out, 0xb0, unsuback.id);
+    Ok(())
 }
 
 /// Appends a PINGREQ.
@@ -146,14 +167,19 @@ pub fn pingresp(out: &mut Vec<u8>) {
 }
 
 /// Appends a DISCONNECT.
-pub fn disconnect(out: &mut Vec<u8>) {
+pub fn disconnect(
+    out: &mut Vec<u8>,
+    _version: Version,
+    _disconnect: &Disconnect<'_>,
+) -> Result<(), EncodeError> {
     out.extend_from_slice(&[0xe0, 0]);
+    Ok(())
 }
 
 fn connect_flags(connect: &Connect<'_>) -> u8 {
     let will =
         connect.will.map_or(0, |will| (1 << 2) | ((will.qos as u8) << 3) | (u8::from(will.retain) << 5));
-    (u8::from(connect.clean_session) << 1)
+    (u8::from(connect.clean_start) << 1)
         | will
         | (u8::from(connect.password.is_some()) << 6)
         | (u8::from(connect.username.is_some()) << 7)
@@ -226,16 +252,9 @@ mod tests {
     fn what_cannot_be_written_leaves_no_byte_behind() {
         let long = "x".repeat(65_536);
         let id = PacketId::FIRST;
-        let message =
-            Publish { topic: "a", payload: b"", qos: QoS::AtMostOnce, id: None, dup: false, retain: false };
-        let hello = Connect {
-            client_id: "c",
-            clean_session: true,
-            keep_alive_s: 0,
-            username: None,
-            password: Some(b"p"),
-            will: None,
-        };
+        let v = Version::V311;
+        let message = Publish::new("a", b"");
+        let hello = Connect { password: Some(b"p"), ..Connect::new(v, "c") };
         let huge = vec![0; MAX_REMAINING];
         let too_long = |field| Err(EncodeError::FieldTooLong { field, length: 65_536 });
         let rows: &[(Write<'_>, Result<(), EncodeError>)] = &[
@@ -244,19 +263,19 @@ mod tests {
                 &|out| connect(out, &Connect { client_id: &long, password: None, ..hello }),
                 too_long("client identifier"),
             ),
-            (&|out| publish(out, &Publish { id: Some(id), ..message }), Err(EncodeError::QosMismatch)),
-            (&|out| publish(out, &Publish { dup: true, ..message }), Err(EncodeError::QosMismatch)),
+            (&|out| publish(out, v, &Publish { id: Some(id), ..message }), Err(EncodeError::QosMismatch)),
+            (&|out| publish(out, v, &Publish { dup: true, ..message }), Err(EncodeError::QosMismatch)),
             (
-                &|out| publish(out, &Publish { qos: QoS::AtLeastOnce, ..message }),
+                &|out| publish(out, v, &Publish { qos: QoS::AtLeastOnce, ..message }),
                 Err(EncodeError::QosMismatch),
             ),
             (
-                &|out| publish(out, &Publish { payload: &huge, ..message }),
+                &|out| publish(out, v, &Publish { payload: &huge, ..message }),
                 Err(EncodeError::PacketTooLong(MAX_REMAINING + 3)),
             ),
-            (&|out| subscribe(out, id, &[]), Err(EncodeError::Empty("topic filter"))),
-            (&|out| unsubscribe(out, id, &[]), Err(EncodeError::Empty("topic filter"))),
-            (&|out| suback(out, id, &[]), Err(EncodeError::Empty("return code"))),
+            (&|out| subscribe(out, v, id, &[]), Err(EncodeError::Empty("topic filter"))),
+            (&|out| unsubscribe(out, v, id, &[]), Err(EncodeError::Empty("topic filter"))),
+            (&|out| suback(out, v, &SubAck::new(id, &[])), Err(EncodeError::Empty("return code"))),
         ];
         for (row, (write, expected)) in rows.iter().enumerate() {
             let mut out = vec![7];

@@ -4,6 +4,7 @@
 //! protocol level earns a last word ([MQTT-3.1.2-2]).
 
 use super::filter::TopicError;
+use super::reason::ReasonCode;
 
 /// The control packet types (table 2.1), numbered as on the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,10 +25,11 @@ pub enum PacketKind {
     PingReq = 12,
     PingResp = 13,
     Disconnect = 14,
+    Auth = 15,
 }
 
 impl PacketKind {
-    /// The type with this number; 0 and 15 are reserved.
+    /// The type with this number; 0 is reserved, in 3.1.1 also 15.
     pub const fn from_number(number: u8) -> Option<Self> {
         Some(match number {
             1 => Self::Connect,
@@ -44,6 +46,7 @@ impl PacketKind {
             12 => Self::PingReq,
             13 => Self::PingResp,
             14 => Self::Disconnect,
+            15 => Self::Auth,
             _ => return None,
         })
     }
@@ -66,6 +69,7 @@ impl std::fmt::Display for PacketKind {
             Self::PingReq => "PINGREQ",
             Self::PingResp => "PINGRESP",
             Self::Disconnect => "DISCONNECT",
+            Self::Auth => "AUTH",
         })
     }
 }
@@ -204,4 +208,50 @@ pub enum Violation {
     /// A reserved return code.
     #[error("[MQTT-3.9.3-2] SUBACK return code {0:#04x} is reserved")]
     SubAckCode(u8),
+    /// Bytes given as user properties that are something else.
+    #[error("[MQTT-5 2.2.2.2] not a block of user properties")]
+    UserProperties,
+}
+
+impl Violation {
+    /// What an end of MQTT 5 says in its last word: a DISCONNECT, or before the session a CONNACK.
+    pub const fn reason(&self) -> ReasonCode {
+        match self {
+            Self::ReservedKind(_)
+            | Self::Flags { .. }
+            | Self::QosThree
+            | Self::RemainingLength
+            | Self::Length { .. }
+            | Self::Truncated { .. }
+            | Self::Trailing { .. }
+            | Self::NotUtf8(_)
+            | Self::Nul(_)
+            | Self::ConnectReserved
+            | Self::WillQosWithoutWill
+            | Self::WillQosThree
+            | Self::WillRetainWithoutWill
+            | Self::PasswordWithoutUsername
+            | Self::Topic { error: TopicError::Nul | TopicError::TooLong, .. }
+            | Self::RequestedQos(_)
+            | Self::ConnAckFlags(_)
+            | Self::UserProperties => ReasonCode::MalformedPacket,
+            Self::WrongSender { .. }
+            | Self::DupAtMostOnce
+            | Self::NotConnected
+            | Self::SecondConnect
+            | Self::ZeroPacketId(_)
+            | Self::Topic { error: TopicError::Empty, .. }
+            | Self::NoFilter(_)
+            | Self::ConnAckCode(_)
+            | Self::SessionPresentRefused
+            | Self::SubAckCode(_) => ReasonCode::ProtocolError,
+            Self::ProtocolName | Self::UnsupportedLevel(_) => ReasonCode::UnsupportedProtocolVersion,
+            Self::QosTwo(_) => ReasonCode::QosNotSupported,
+            Self::TooLarge { .. } => ReasonCode::PacketTooLarge,
+            Self::Topic { error: TopicError::Wildcard, .. } => ReasonCode::TopicNameInvalid,
+            Self::Topic { error: TopicError::MisplacedHash | TopicError::MisplacedPlus, .. } => {
+                ReasonCode::TopicFilterInvalid
+            }
+        }
+    }
 }

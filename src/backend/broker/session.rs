@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 
 use super::Message;
 use super::in_flight::InFlight;
-use crate::mqtt::{Outbound, PacketId, Publish, QoS, encode};
+use crate::mqtt::{Outbound, PacketId, Publish, QoS, Version, encode};
 
 /// Bytes that wait in a session, besides as many that its task may be writing. A monitor that sees 40,000
 /// small messages a second has 100 ms of pause in it, and thousands of stalled devices still fit in
@@ -104,8 +104,8 @@ impl Session {
             QoS::AtMostOnce => None,
             QoS::AtLeastOnce => Some(shared.in_flight.take().ok_or(Refusal::InFlightFull)?),
         };
-        let publish = Publish { topic, payload, qos, id, dup: false, retain: false };
-        if encode::publish(shared.waiting.buffer(), &publish).is_err() {
+        let publish = Publish { qos, id, ..Publish::new(topic, payload) };
+        if encode::publish(shared.waiting.buffer(), Version::V311, &publish).is_err() {
             if let Some(id) = id {
                 shared.in_flight.release(id);
             }

@@ -9,7 +9,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::mqtt::{
-    Connect, ConnectCode, Packet, PacketId, Publish, QoS, Sender, Violation, Will, decode, encode,
+    ConnAck, Connect, Disconnect, FilterRequest, Packet, PacketId, PubAck, Publish, QoS, ReasonCode, Sender,
+    SubAck, UnsubAck, Version, Violation, Will, decode, encode,
 };
 
 /// A backend that only routes, and notes what was published.
@@ -67,7 +68,7 @@ impl Client {
     async fn connected(host: &Arc<Router>, client_id: &str) -> Self {
         let mut client = Self::raw(host, &CancellationToken::new(), 64 * 1024);
         client.write(|out| encode::connect(out, &hello(client_id)).unwrap()).await;
-        client.expect(Packet::ConnAck { session_present: false, code: ConnectCode::Accepted }).await;
+        client.expect(Packet::ConnAck(ConnAck::new(ReasonCode::Success))).await;
         client
     }
 
@@ -77,16 +78,17 @@ impl Client {
         self.stream.write_all(&out).await.unwrap();
     }
 
-    async fn subscribe(&mut self, filters: &[(&str, QoS)]) {
-        self.write(|out| encode::subscribe(out, PacketId::FIRST, filters).unwrap()).await;
-        let codes: Vec<u8> = filters.iter().map(|(_, qos)| *qos as u8).collect();
-        self.expect(Packet::SubAck { id: PacketId::FIRST, codes: &codes }).await;
+    async fn subscribe(&mut self, filters: &[FilterRequest<'_>]) {
+        self.write(|out| encode::subscribe(out, Version::V311, PacketId::FIRST, filters).unwrap()).await;
+        let codes: Vec<u8> = filters.iter().map(|wanted| wanted.qos as u8).collect();
+        self.expect(Packet::SubAck(SubAck::new(PacketId::FIRST, &codes))).await;
     }
 
     /// Reads until a packet is complete and checks it.
     async fn expect(&mut self, expected: Packet<'_>) {
         loop {
-            if let Some((packet, used)) = decode(&self.read, Sender::Server, 1 << 20).unwrap() {
+            if let Some((packet, used)) = decode(&self.read, Sender::Server, Version::V311, 1 << 20).unwrap()
+            {
                 assert_eq!(packet, expected);
                 self.read.drain(..used);
                 return;
@@ -98,7 +100,7 @@ impl Client {
     async fn expect_message(&mut self, topic: &str, payload: &[u8], id: Option<u16>) {
         let qos = if id.is_some() { QoS::AtLeastOnce } else { QoS::AtMostOnce };
         let id = id.and_then(PacketId::new);
-        self.expect(Packet::Publish(Publish { topic, payload, qos, id, dup: false, retain: false })).await;
+        self.expect(Packet::Publish(Publish { qos, id, ..Publish::new(topic, payload) })).await;
     }
 
     /// Checks that the server writes exactly `last` and closes, and that its task ends.
@@ -117,12 +119,12 @@ impl Client {
 }
 
 fn hello(client_id: &str) -> Connect<'_> {
-    Connect { client_id, clean_session: true, keep_alive_s: 0, username: None, password: None, will: None }
+    Connect::new(Version::V311, client_id)
 }
 
 fn message(topic: &'static str, id: Option<u16>) -> Publish<'static> {
     let qos = if id.is_some() { QoS::AtLeastOnce } else { QoS::AtMostOnce };
-    Publish { topic, payload: b"x", qos, id: id.and_then(PacketId::new), dup: false, retain: false }
+    Publish { qos, id: id.and_then(PacketId::new), ..Publish::new(topic, b"x") }
 }
 
 const MS: Duration = Duration::from_millis(1);
@@ -131,7 +133,12 @@ const MS: Duration = Duration::from_millis(1);
 async fn a_message_arrives_at_the_lower_of_both_qos() {
     let host = Router::new();
     let mut client = Client::connected(&host, "c").await;
-    client.subscribe(&[("zero", QoS::AtMostOnce), ("one", QoS::AtLeastOnce)]).await;
+    client
+        .subscribe(&[
+            FilterRequest::new("zero", QoS::AtMostOnce),
+            FilterRequest::new("one", QoS::AtLeastOnce),
+        ])
+        .await;
     for (topic, qos, id) in [
         ("zero", QoS::AtMostOnce, None),
         ("zero", QoS::AtLeastOnce, None),
@@ -150,17 +157,19 @@ async fn a_message_arrives_at_the_lower_of_both_qos() {
 async fn a_client_publishes_and_receives_its_own_message_with_the_acknowledgement() {
     let host = Router::new();
     let mut client = Client::connected(&host, "c").await;
-    client.subscribe(&[("a/#", QoS::AtLeastOnce)]).await;
-    client.write(|out| encode::publish(out, &message("a/b", Some(77))).unwrap()).await;
-    client.expect(Packet::PubAck(PacketId::new(77).unwrap())).await;
+    client.subscribe(&[FilterRequest::new("a/#", QoS::AtLeastOnce)]).await;
+    client.write(|out| encode::publish(out, Version::V311, &message("a/b", Some(77))).unwrap()).await;
+    client.expect(Packet::PubAck(PubAck::new(PacketId::new(77).unwrap()))).await;
     client.expect_message("a/b", b"x", Some(1)).await;
-    client.write(|out| encode::unsubscribe(out, PacketId::FIRST, &["a/#", "never"]).unwrap()).await;
-    client.expect(Packet::UnsubAck(PacketId::FIRST)).await;
-    client.write(|out| encode::publish(out, &message("a/b", None)).unwrap()).await;
+    client
+        .write(|out| encode::unsubscribe(out, Version::V311, PacketId::FIRST, &["a/#", "never"]).unwrap())
+        .await;
+    client.expect(Packet::UnsubAck(UnsubAck::new(PacketId::FIRST, &[]))).await;
+    client.write(|out| encode::publish(out, Version::V311, &message("a/b", None)).unwrap()).await;
     client.settle().await;
     let counters = host.counters();
     assert_eq!((counters.messages_in, counters.messages_out, counters.subscriptions), (2, 1, 0));
-    client.write(encode::disconnect).await;
+    client.write(|out| encode::disconnect(out, Version::V311, &Disconnect::default()).unwrap()).await;
     client.expect_end(&[]).await;
     assert_eq!(host.counters().connections, 0);
 }
@@ -233,12 +242,18 @@ async fn a_client_may_send_more_before_it_is_answered() {
     client
         .write(|out| {
             encode::connect(out, &hello("eager")).unwrap();
-            encode::subscribe(out, PacketId::FIRST, &[("a", QoS::AtLeastOnce)]).unwrap();
-            encode::publish(out, &message("a", None)).unwrap();
+            encode::subscribe(
+                out,
+                Version::V311,
+                PacketId::FIRST,
+                &[FilterRequest::new("a", QoS::AtLeastOnce)],
+            )
+            .unwrap();
+            encode::publish(out, Version::V311, &message("a", None)).unwrap();
         })
         .await;
-    client.expect(Packet::ConnAck { session_present: false, code: ConnectCode::Accepted }).await;
-    client.expect(Packet::SubAck { id: PacketId::FIRST, codes: &[1] }).await;
+    client.expect(Packet::ConnAck(ConnAck::new(ReasonCode::Success))).await;
+    client.expect(Packet::SubAck(SubAck::new(PacketId::FIRST, &[1]))).await;
     client.expect_message("a", b"x", None).await;
 }
 
@@ -247,13 +262,13 @@ async fn a_session_is_taken_over_and_the_clean_up_of_the_old_one_leaves_the_new_
     let host = Router::new();
     let mut old = Client::connected(&host, "c").await;
     old.subscribe(&[
-        ("a", QoS::AtLeastOnce),
-        ("$aws/commands/things/c/executions/+/request/#", QoS::AtLeastOnce),
+        FilterRequest::new("a", QoS::AtLeastOnce),
+        FilterRequest::new("$aws/commands/things/c/executions/+/request/#", QoS::AtLeastOnce),
     ])
     .await;
     // Both at once: the new session has the old one's place before the old task gets to run.
     let mut new = Client::connected(&host, "c").await;
-    new.subscribe(&[("a", QoS::AtMostOnce)]).await;
+    new.subscribe(&[FilterRequest::new("a", QoS::AtMostOnce)]).await;
     old.expect_end(&[]).await;
     assert_eq!(host.send("a", b"", QoS::AtLeastOnce), Delivered { sessions: 1, dropped: 0 });
     assert_eq!(host.send("$aws/commands/things/c/executions/e/request", b"", QoS::AtLeastOnce).sessions, 0);
@@ -269,7 +284,17 @@ async fn a_storm_of_take_overs_leaves_one_session_and_no_route() {
     let mut clients = Vec::new();
     for _ in 0..50 {
         let mut client = Client::connected(&host, "c").await;
-        client.write(|out| encode::subscribe(out, PacketId::FIRST, &[("a", QoS::AtMostOnce)]).unwrap()).await;
+        client
+            .write(|out| {
+                encode::subscribe(
+                    out,
+                    Version::V311,
+                    PacketId::FIRST,
+                    &[FilterRequest::new("a", QoS::AtMostOnce)],
+                )
+                .unwrap();
+            })
+            .await;
         clients.push(client);
     }
     let mut last = clients.pop().unwrap();
@@ -289,13 +314,15 @@ async fn a_storm_of_take_overs_leaves_one_session_and_no_route() {
 #[test]
 fn take_overs_from_many_threads_at_once_leave_nothing_behind() {
     let host = Router::new();
-    let filters =
-        [("a", QoS::AtMostOnce), ("$aws/commands/things/c/executions/+/request/#", QoS::AtLeastOnce)];
+    let filters = [
+        FilterRequest::new("a", QoS::AtMostOnce),
+        FilterRequest::new("$aws/commands/things/c/executions/+/request/#", QoS::AtLeastOnce),
+    ];
     let connect = async || {
         let mut client = Client::raw(&host, &CancellationToken::new(), 4096);
         let mut out = Vec::new();
         encode::connect(&mut out, &hello("c")).unwrap();
-        encode::subscribe(&mut out, PacketId::FIRST, &filters).unwrap();
+        encode::subscribe(&mut out, Version::V311, PacketId::FIRST, &filters).unwrap();
         // Either it is answered or it was taken over meanwhile.
         let _ = client.stream.write_all(&out).await;
         let _ = client.stream.read_exact(&mut [0; 4 + 6]).await;
@@ -332,7 +359,7 @@ fn take_overs_from_many_threads_at_once_leave_nothing_behind() {
 
 impl Client {
     async fn settle_after_suback(&mut self) {
-        self.expect(Packet::SubAck { id: PacketId::FIRST, codes: &[0] }).await;
+        self.expect(Packet::SubAck(SubAck::new(PacketId::FIRST, &[0]))).await;
         self.settle().await;
     }
 }
@@ -352,11 +379,11 @@ async fn a_will_is_published_unless_the_client_says_goodbye() {
     for (goodbye, expected) in [(true, vec![]), (false, vec![("c".to_owned(), "gone".to_owned())])] {
         let host = Router::new();
         let mut client = Client::raw(&host, &CancellationToken::new(), 4096);
-        let will = Will { topic: "gone", payload: b"x", qos: QoS::AtLeastOnce, retain: false };
+        let will = Will { qos: QoS::AtLeastOnce, ..Will::new("gone", b"x") };
         client.write(|out| encode::connect(out, &Connect { will: Some(will), ..hello("c") }).unwrap()).await;
-        client.expect(Packet::ConnAck { session_present: false, code: ConnectCode::Accepted }).await;
+        client.expect(Packet::ConnAck(ConnAck::new(ReasonCode::Success))).await;
         if goodbye {
-            client.write(encode::disconnect).await;
+            client.write(|out| encode::disconnect(out, Version::V311, &Disconnect::default()).unwrap()).await;
         }
         drop(client.stream);
         client.served.await.unwrap();
@@ -369,8 +396,8 @@ async fn a_slow_reader_loses_messages_and_they_are_counted() {
     let host = Router::new();
     let mut slow = Client::raw(&host, &CancellationToken::new(), 4096);
     slow.write(|out| encode::connect(out, &hello("slow")).unwrap()).await;
-    slow.expect(Packet::ConnAck { session_present: false, code: ConnectCode::Accepted }).await;
-    slow.subscribe(&[("a", QoS::AtMostOnce)]).await;
+    slow.expect(Packet::ConnAck(ConnAck::new(ReasonCode::Success))).await;
+    slow.subscribe(&[FilterRequest::new("a", QoS::AtMostOnce)]).await;
     let payload = vec![7; 100 * 1024];
     let mut sent = Delivered::default();
     for _ in 0..40 {
@@ -398,7 +425,7 @@ async fn a_slow_reader_loses_messages_and_they_are_counted() {
 async fn a_client_that_never_acknowledges_stops_getting_qos_1_until_it_does() {
     let host = Router::new();
     let mut client = Client::connected(&host, "c").await;
-    client.subscribe(&[("a", QoS::AtLeastOnce)]).await;
+    client.subscribe(&[FilterRequest::new("a", QoS::AtLeastOnce)]).await;
     for number in 1..=8192 {
         assert_eq!(host.send("a", b"", QoS::AtLeastOnce).sessions, 1);
         client.expect_message("a", b"", Some(number)).await;
@@ -407,7 +434,9 @@ async fn a_client_that_never_acknowledges_stops_getting_qos_1_until_it_does() {
     assert_eq!(host.counters().dropped_in_flight_full, 1);
     assert_eq!(host.send("a", b"", QoS::AtMostOnce).sessions, 1, "QoS 0 needs no acknowledgement");
     client.expect_message("a", b"", None).await;
-    client.write(|out| encode::puback(out, PacketId::new(5).unwrap())).await;
+    client
+        .write(|out| encode::puback(out, Version::V311, &PubAck::new(PacketId::new(5).unwrap())).unwrap())
+        .await;
     client.settle().await;
     assert_eq!(host.send("a", b"", QoS::AtLeastOnce).sessions, 1);
     client.expect_message("a", b"", Some(8193)).await;
@@ -431,7 +460,7 @@ async fn keep_alive_closes_after_one_and_a_half_times_and_any_packet_puts_it_off
     let begun = host.clock.now();
     let mut client = Client::raw(&host, &CancellationToken::new(), 4096);
     client.write(|out| encode::connect(out, &Connect { keep_alive_s: 2, ..hello("c") }).unwrap()).await;
-    client.expect(Packet::ConnAck { session_present: false, code: ConnectCode::Accepted }).await;
+    client.expect(Packet::ConnAck(ConnAck::new(ReasonCode::Success))).await;
     for _ in 0..10 {
         host.clock.sleep_until(host.clock.now().plus(2900 * MS)).await;
         client.settle().await;
@@ -450,7 +479,7 @@ async fn a_long_keep_alive_outlasts_the_time_to_connect_and_none_lasts_for_ever(
         let host = Router::new();
         let mut client = Client::raw(&host, &CancellationToken::new(), 4096);
         client.write(|out| encode::connect(out, &Connect { keep_alive_s, ..hello("c") }).unwrap()).await;
-        client.expect(Packet::ConnAck { session_present: false, code: ConnectCode::Accepted }).await;
+        client.expect(Packet::ConnAck(ConnAck::new(ReasonCode::Success))).await;
         host.clock.sleep_until(host.clock.now().plus(Duration::from_mins(29))).await;
         client.settle().await;
     }
@@ -475,7 +504,7 @@ async fn a_stop_closes_every_connection_at_once() {
     let fresh = Client::raw(&host, &stop, 4096);
     let mut client = Client::raw(&host, &stop, 4096);
     client.write(|out| encode::connect(out, &hello("c")).unwrap()).await;
-    client.expect(Packet::ConnAck { session_present: false, code: ConnectCode::Accepted }).await;
+    client.expect(Packet::ConnAck(ConnAck::new(ReasonCode::Success))).await;
     stop.cancel();
     client.expect_end(&[]).await;
     fresh.expect_end(&[]).await;
@@ -496,10 +525,20 @@ async fn a_session_has_a_bound_of_subscriptions() {
     let host = Router::new();
     let mut client = Client::connected(&host, "c").await;
     let filters: Vec<String> = (0..MAX_SUBSCRIPTIONS).map(|number| format!("f/{number}")).collect();
-    let filters: Vec<_> = filters.iter().map(|filter| (&**filter, QoS::AtMostOnce)).collect();
+    let filters: Vec<_> = filters.iter().map(|filter| FilterRequest::new(filter, QoS::AtMostOnce)).collect();
     client.subscribe(&filters).await;
-    client.write(|out| encode::subscribe(out, PacketId::FIRST, &[("more", QoS::AtMostOnce)]).unwrap()).await;
-    client.expect(Packet::SubAck { id: PacketId::FIRST, codes: &[0x80] }).await;
+    client
+        .write(|out| {
+            encode::subscribe(
+                out,
+                Version::V311,
+                PacketId::FIRST,
+                &[FilterRequest::new("more", QoS::AtMostOnce)],
+            )
+            .unwrap();
+        })
+        .await;
+    client.expect(Packet::SubAck(SubAck::new(PacketId::FIRST, &[0x80]))).await;
     assert_eq!(host.counters().subscriptions, MAX_SUBSCRIPTIONS as u64);
 }
 

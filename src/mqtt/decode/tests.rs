@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::mqtt::TopicError;
+use crate::mqtt::{FilterRequest, TopicError};
 
 const MAX: usize = 1 << 20;
 
@@ -29,22 +29,25 @@ fn framed(first: u8, parts: &[&[u8]]) -> Vec<u8> {
 }
 
 fn accepts(bytes: &[u8], sender: Sender, expected: Packet<'_>) {
-    assert_eq!(decode(bytes, sender, MAX), Ok(Some((expected, bytes.len()))), "{bytes:02x?}");
+    assert_eq!(decode(bytes, sender, Version::V311, MAX), Ok(Some((expected, bytes.len()))), "{bytes:02x?}");
     for end in 0..bytes.len() {
-        assert_eq!(decode(&bytes[..end], sender, MAX), Ok(None), "{end} bytes of {bytes:02x?}");
+        assert_eq!(
+            decode(&bytes[..end], sender, Version::V311, MAX),
+            Ok(None),
+            "{end} bytes of {bytes:02x?}"
+        );
     }
     let followed = [bytes, &[0xff]].concat();
-    assert_eq!(decode(&followed, sender, MAX), Ok(Some((expected, bytes.len()))));
+    assert_eq!(decode(&followed, sender, Version::V311, MAX), Ok(Some((expected, bytes.len()))));
 }
 
 fn refuses(bytes: &[u8], sender: Sender, expected: Violation) {
-    assert_eq!(decode(bytes, sender, MAX), Err(expected), "{bytes:02x?}");
+    assert_eq!(decode(bytes, sender, Version::V311, MAX), Err(expected), "{bytes:02x?}");
 }
 
 #[test]
 fn publishes_are_read_as_section_3_3_draws_them() {
-    let plain =
-        Publish { topic: "a/b", payload: &[], qos: QoS::AtMostOnce, id: None, dup: false, retain: false };
+    let plain = Publish::new("a/b", &[]);
     let acknowledged = Publish { qos: QoS::AtLeastOnce, id: Some(id(10)), ..plain };
     let rows: &[(&[u8], Publish<'_>)] = &[
         (&[0x30, 5, 0, 3, b'a', b'/', b'b'], plain),
@@ -98,19 +101,12 @@ const HELLO: &[u8] = &[0, 4, b'M', b'Q', b'T', b'T', 4];
 
 #[test]
 fn connects_are_read_as_section_3_1_draws_them() {
-    let plain = Connect {
-        client_id: "c1",
-        clean_session: true,
-        keep_alive_s: 60,
-        username: None,
-        password: None,
-        will: None,
-    };
-    let will = Will { topic: "w", payload: &[1], qos: QoS::AtMostOnce, retain: false };
+    let plain = Connect { keep_alive_s: 60, ..Connect::new(Version::V311, "c1") };
+    let will = Will::new("w", &[1]);
     let (c1, w, u): (&[u8], &[u8], &[u8]) = (&[0, 2, b'c', b'1'], &[0, 1, b'w', 0, 1, 1], &[0, 1, b'u']);
     let rows: &[(&[&[u8]], Connect<'_>)] = &[
         (&[HELLO, &[0b0000_0010, 0, 60], c1], plain),
-        (&[HELLO, &[0b0000_0000, 0, 60], c1], Connect { clean_session: false, ..plain }),
+        (&[HELLO, &[0b0000_0000, 0, 60], c1], Connect { clean_start: false, ..plain }),
         (&[HELLO, &[0b0000_0010, 0xff, 0xff], c1], Connect { keep_alive_s: 65_535, ..plain }),
         (&[HELLO, &[0b0000_0010, 0, 60], &[0, 0]], Connect { client_id: "", ..plain }),
         (&[HELLO, &[0b0000_0110, 0, 60], c1, w], Connect { will: Some(will), ..plain }),
@@ -180,20 +176,22 @@ fn bad_connects_are_refused() {
 
 #[test]
 fn short_packets_are_read_as_drawn() {
-    use ConnectCode as Code;
+    use ReasonCode as Code;
+    let connack =
+        |session_present, reason| Packet::ConnAck(ConnAck { session_present, ..ConnAck::new(reason) });
     let client: &[(&[u8], Packet<'_>)] = &[
-        (&[0x40, 2, 0x12, 0x34], Packet::PubAck(id(0x1234))),
+        (&[0x40, 2, 0x12, 0x34], Packet::PubAck(PubAck::new(id(0x1234)))),
         (&[0xc0, 0], Packet::PingReq),
-        (&[0xe0, 0], Packet::Disconnect),
+        (&[0xe0, 0], Packet::Disconnect(Disconnect::default())),
     ];
     let server: &[(&[u8], Packet<'_>)] = &[
-        (&[0x20, 2, 0, 0], Packet::ConnAck { session_present: false, code: Code::Accepted }),
-        (&[0x20, 2, 1, 0], Packet::ConnAck { session_present: true, code: Code::Accepted }),
-        (&[0x20, 2, 0, 5], Packet::ConnAck { session_present: false, code: Code::NotAuthorized }),
-        (&[0x40, 2, 0, 1], Packet::PubAck(id(1))),
-        (&[0x90, 3, 0, 1, 1], Packet::SubAck { id: id(1), codes: &[1] }),
-        (&[0x90, 6, 0, 1, 0, 1, 2, 0x80], Packet::SubAck { id: id(1), codes: &[0, 1, 2, 0x80] }),
-        (&[0xb0, 2, 0xff, 0xff], Packet::UnsubAck(id(65_535))),
+        (&[0x20, 2, 0, 0], connack(false, Code::Success)),
+        (&[0x20, 2, 1, 0], connack(true, Code::Success)),
+        (&[0x20, 2, 0, 5], connack(false, Code::NotAuthorized)),
+        (&[0x40, 2, 0, 1], Packet::PubAck(PubAck::new(id(1)))),
+        (&[0x90, 3, 0, 1, 1], Packet::SubAck(SubAck::new(id(1), &[1]))),
+        (&[0x90, 6, 0, 1, 0, 1, 2, 0x80], Packet::SubAck(SubAck::new(id(1), &[0, 1, 2, 0x80]))),
+        (&[0xb0, 2, 0xff, 0xff], Packet::UnsubAck(UnsubAck::new(id(65_535), &[]))),
         (&[0xd0, 0], Packet::PingResp),
     ];
     for (bytes, expected) in client {
@@ -208,16 +206,19 @@ fn short_packets_are_read_as_drawn() {
 fn subscriptions_are_read_as_sections_3_8_and_3_10_draw_them() {
     let subscribe =
         framed(0x82, &[&[0, 10], &[0, 3], b"a/b", &[1], &[0, 1], b"#", &[2], &[0, 1], b"+", &[0]]);
-    let Ok(Some((Packet::Subscribe(packet), used))) = decode(&subscribe, Sender::Client, MAX) else {
-        panic!("not a SUBSCRIBE: {:?}", decode(&subscribe, Sender::Client, MAX));
+    let Ok(Some((Packet::Subscribe(packet), used))) = decode(&subscribe, Sender::Client, Version::V311, MAX)
+    else {
+        panic!("not a SUBSCRIBE: {:?}", decode(&subscribe, Sender::Client, Version::V311, MAX));
     };
     assert_eq!((packet.id, used), (id(10), subscribe.len()));
     // QoS 2 is shown as the most that can be granted.
-    let expected = [("a/b", QoS::AtLeastOnce), ("#", QoS::AtLeastOnce), ("+", QoS::AtMostOnce)];
+    let expected = [("a/b", QoS::AtLeastOnce), ("#", QoS::AtLeastOnce), ("+", QoS::AtMostOnce)]
+        .map(|(filter, qos)| FilterRequest::new(filter, qos));
     assert_eq!(packet.filters().collect::<Vec<_>>(), expected);
 
     let unsubscribe = framed(0xa2, &[&[0, 11], &[0, 3], b"a/b", &[0, 1], b"#"]);
-    let Ok(Some((Packet::Unsubscribe(packet), _))) = decode(&unsubscribe, Sender::Client, MAX) else {
+    let Ok(Some((Packet::Unsubscribe(packet), _))) = decode(&unsubscribe, Sender::Client, Version::V311, MAX)
+    else {
         panic!("not an UNSUBSCRIBE");
     };
     assert_eq!((packet.id, packet.filters().collect::<Vec<_>>()), (id(11), vec!["a/b", "#"]));
@@ -308,14 +309,17 @@ fn bad_short_packets_and_subscriptions_are_refused() {
 #[test]
 fn a_packet_beyond_the_bound_is_refused_before_it_has_arrived() {
     let too_large = |size| Violation::TooLarge { packet: PacketKind::Publish, size, max: 130 };
-    assert_eq!(decode(&[0x30, 0x7f], Sender::Client, 130), Ok(None), "129 bytes fit");
-    assert_eq!(decode(&[0x30, 0x80, 1], Sender::Client, 130), Err(too_large(131)));
-    assert_eq!(decode(&[0x30, 0xff, 0xff, 0xff, 0x7f], Sender::Client, 130), Err(too_large(268_435_460)));
+    assert_eq!(decode(&[0x30, 0x7f], Sender::Client, Version::V311, 130), Ok(None), "129 bytes fit");
+    assert_eq!(decode(&[0x30, 0x80, 1], Sender::Client, Version::V311, 130), Err(too_large(131)));
+    assert_eq!(
+        decode(&[0x30, 0xff, 0xff, 0xff, 0x7f], Sender::Client, Version::V311, 130),
+        Err(too_large(268_435_460))
+    );
 }
 
 #[test]
 fn a_violation_says_the_rule_and_what_was_found() {
-    let text = |bytes: &[u8]| decode(bytes, Sender::Client, 8).unwrap_err().to_string();
+    let text = |bytes: &[u8]| decode(bytes, Sender::Client, Version::V311, 8).unwrap_err().to_string();
     assert_eq!(text(&[0x80]), "[MQTT-2.2.2-2] SUBSCRIBE flags are 0b0000, must be 0b0010");
     assert_eq!(text(&[0xb0]), "[MQTT 2.2.1] a client may not send UNSUBACK");
     assert_eq!(text(&[0x30, 7]), "PUBLISH of 9 bytes, at most 8 are taken");
@@ -348,7 +352,7 @@ proptest! {
         max in 0usize..400,
     ) {
         let sender = if from_client { Sender::Client } else { Sender::Server };
-        if let Ok(Some((packet, used))) = decode(&bytes, sender, max) {
+        if let Ok(Some((packet, used))) = decode(&bytes, sender, Version::V311, max) {
             prop_assert!(used <= bytes.len() && used <= max);
             if let Packet::Subscribe(subscribe) = packet {
                 prop_assert!(subscribe.filters().count() > 0);
@@ -361,7 +365,7 @@ proptest! {
     fn arbitrary_bodies_never_panic(first in any::<u8>(), body in prop::collection::vec(any::<u8>(), 0..200)) {
         let bytes = framed(first, &[&body]);
         for sender in [Sender::Client, Sender::Server] {
-            if let Ok(packet) = decode(&bytes, sender, MAX) {
+            if let Ok(packet) = decode(&bytes, sender, Version::V311, MAX) {
                 prop_assert_eq!(packet.map(|(_, used)| used), Some(bytes.len()));
             }
         }

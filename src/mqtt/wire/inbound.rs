@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, ReadBuf};
 
 use crate::mqtt::decode::{Sender, decode, missing};
-use crate::mqtt::packet::Packet;
+use crate::mqtt::packet::{Packet, Version};
 use crate::mqtt::violation::Violation;
 
 /// One read takes at most this much: it holds a few hundred commands or half a packet of the largest
@@ -23,9 +23,12 @@ thread_local! {
     static SCRATCH: Cell<Option<Box<[u8]>>> = const { Cell::new(None) };
 }
 
-/// The reading side of one connection. Empty (24 bytes) unless a packet has come in part.
+/// The reading side of one connection. It holds no buffer (32 bytes in all) unless a packet has come in part.
+///
+/// A server's side starts as the default and reads by the version of the CONNECT once that has passed through.
 #[derive(Debug, Default)]
 pub struct Inbound {
+    version: Version,
     /// The front of one packet that is not complete; bounded by `max_packet`.
     partial: Vec<u8>,
 }
@@ -44,6 +47,11 @@ pub enum InboundEnd<E> {
 }
 
 impl Inbound {
+    /// A client's side, which knows what it asked for.
+    pub const fn new(version: Version) -> Self {
+        Self { version, partial: Vec::new() }
+    }
+
     /// Reads all that `stream` has and calls `on_packet` with every complete packet. Pending when the
     /// stream has no more, or (woken again at once) after 64 KiB; ready only when reading is over.
     pub fn poll<S: AsyncRead + Unpin, E>(
@@ -89,13 +97,17 @@ impl Inbound {
             self.partial.extend_from_slice(piece);
             fresh = rest;
             if let Some((packet, _)) =
-                decode(&self.partial, sender, max_packet).map_err(InboundEnd::Violation)?
+                decode(&self.partial, sender, self.version, max_packet).map_err(InboundEnd::Violation)?
             {
+                self.version = spoken_after(&packet, self.version);
                 on_packet(packet).map_err(InboundEnd::Refused)?;
                 self.partial = Vec::new();
             }
         }
-        while let Some((packet, used)) = decode(fresh, sender, max_packet).map_err(InboundEnd::Violation)? {
+        while let Some((packet, used)) =
+            decode(fresh, sender, self.version, max_packet).map_err(InboundEnd::Violation)?
+        {
+            self.version = spoken_after(&packet, self.version);
             on_packet(packet).map_err(InboundEnd::Refused)?;
             fresh = fresh.get(used..).unwrap_or_default();
         }
@@ -104,6 +116,11 @@ impl Inbound {
         }
         Ok(())
     }
+}
+
+/// What the packets after this one are read by.
+fn spoken_after(packet: &Packet<'_>, version: Version) -> Version {
+    if let Packet::Connect(connect) = packet { connect.version } else { version }
 }
 
 /// The thread's scratch buffer, given back when dropped.

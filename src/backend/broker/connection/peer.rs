@@ -8,7 +8,8 @@ use crate::backend::broker::counters::Tally;
 use crate::backend::broker::session::{Session, Waiting};
 use crate::backend::broker::{Broker, Host};
 use crate::mqtt::{
-    Connect, ConnectCode, Outbound, Packet, PacketId, Publish, QoS, Subscribe, Violation, Will, encode,
+    ConnAck, Connect, Outbound, Packet, PacketId, PubAck, Publish, QoS, ReasonCode, SubAck, Subscribe,
+    UnsubAck, Version, Violation, Will, encode,
 };
 
 /// The longest client identifier: AWS IoT Core's.
@@ -75,25 +76,29 @@ impl<H: Host> Peer<H> {
                 self.tally.messages_in.add(1);
                 self.host.publish(session.client_id(), &publish);
                 if let Some(id) = publish.id {
-                    encode::puback(self.out.buffer(), id);
+                    let written = encode::puback(self.out.buffer(), Version::V311, &PubAck::new(id));
+                    written.map_err(|_| End::Gone)?;
                 }
             }
-            Packet::PubAck(id) => session.acknowledged(id),
+            Packet::PubAck(puback) => session.acknowledged(puback.id),
             Packet::Subscribe(subscribe) => return self.subscribe(&subscribe),
             Packet::Unsubscribe(unsubscribe) => {
                 self.host.with_broker(|broker| {
                     unsubscribe.filters().for_each(|filter| broker.unsubscribe(session, filter));
                 });
-                encode::unsuback(self.out.buffer(), unsubscribe.id);
+                let unsuback = UnsubAck::new(unsubscribe.id, &[]);
+                let written = encode::unsuback(self.out.buffer(), Version::V311, &unsuback);
+                written.map_err(|_| End::Gone)?;
             }
             Packet::PingReq => encode::pingresp(self.out.buffer()),
-            Packet::Disconnect => return Err(End::Disconnected),
+            Packet::Disconnect(_) => return Err(End::Disconnected),
             // The codec lets no server's packet through; the CONNECT is dealt with above.
             Packet::Connect(_)
-            | Packet::ConnAck { .. }
-            | Packet::SubAck { .. }
+            | Packet::ConnAck(_)
+            | Packet::SubAck(_)
             | Packet::UnsubAck(_)
-            | Packet::PingResp => {}
+            | Packet::PingResp
+            | Packet::Auth(_) => {}
         }
         Ok(())
     }
@@ -101,13 +106,9 @@ impl<H: Host> Peer<H> {
     /// The end that a violation of the codec leads to: a client of another version is told so.
     pub(super) fn answer(&mut self, violation: Violation) -> End {
         match violation {
-            Violation::UnsupportedLevel(5) if self.session.is_none() => {
-                self.out.buffer().extend_from_slice(&MQTT_5_REFUSAL);
-                self.tally.refused_connects.add(1);
-                End::Refused
-            }
+            Violation::UnsupportedLevel(5) if self.session.is_none() => self.refuse_mqtt_5(),
             Violation::UnsupportedLevel(_) if self.session.is_none() => {
-                self.refuse(ConnectCode::UnacceptableProtocol)
+                self.refuse(ReasonCode::UnsupportedProtocolVersion)
             }
             violation => self.violated(violation),
         }
@@ -126,10 +127,13 @@ impl<H: Host> Peer<H> {
     }
 
     fn connect(&mut self, connect: &Connect<'_>) -> Result<(), End> {
+        if connect.version == Version::V5 {
+            return Err(self.refuse_mqtt_5());
+        }
         let anonymous = connect.client_id.is_empty();
         // [MQTT-3.1.3-8]; and a session that could not be found again would be of no use.
-        if (anonymous && !connect.clean_session) || connect.client_id.len() > MAX_CLIENT_ID_BYTES {
-            return Err(self.refuse(ConnectCode::IdentifierRejected));
+        if (anonymous && !connect.clean_start) || connect.client_id.len() > MAX_CLIENT_ID_BYTES {
+            return Err(self.refuse(ReasonCode::ClientIdentifierNotValid));
         }
         self.session = Some(self.host.with_broker(|broker| {
             if anonymous { broker.attach_anonymous() } else { broker.attach(connect.client_id) }
@@ -137,22 +141,32 @@ impl<H: Host> Peer<H> {
         self.keep_alive_s = connect.keep_alive_s;
         self.will = connect.will.as_ref().map(|will| Box::new(OwnWill::from(will)));
         // Ahead of everything that is delivered: that waits in the session until this is in `out`.
-        encode::connack(self.out.buffer(), false, ConnectCode::Accepted);
-        Ok(())
+        let connack = ConnAck::new(ReasonCode::Success);
+        encode::connack(self.out.buffer(), Version::V311, &connack).map_err(|_| End::Gone)
     }
 
     fn subscribe(&mut self, subscribe: &Subscribe<'_>) -> Result<(), End> {
         let Some(session) = &self.session else { return Ok(()) };
         let grant = |broker: &mut Broker| -> Vec<u8> {
-            subscribe.filters().map(|(filter, qos)| broker.subscribe(session, filter, qos)).collect()
+            let requests = subscribe.filters();
+            requests.map(|wanted| broker.subscribe(session, wanted.filter, wanted.qos)).collect()
         };
         let codes = self.host.with_broker(grant);
         // There is a code for each filter of a packet that was read: neither none nor too many.
-        encode::suback(self.out.buffer(), subscribe.id, &codes).map_err(|_| End::Gone)
+        let suback = SubAck::new(subscribe.id, &codes);
+        encode::suback(self.out.buffer(), Version::V311, &suback).map_err(|_| End::Gone)
     }
 
-    fn refuse(&mut self, code: ConnectCode) -> End {
-        encode::connack(self.out.buffer(), false, code);
+    fn refuse_mqtt_5(&mut self) -> End {
+        self.out.buffer().extend_from_slice(&MQTT_5_REFUSAL);
+        self.tally.refused_connects.add(1);
+        End::Refused
+    }
+
+    fn refuse(&mut self, reason: ReasonCode) -> End {
+        if encode::connack(self.out.buffer(), Version::V311, &ConnAck::new(reason)).is_err() {
+            return End::Gone;
+        }
         self.tally.refused_connects.add(1);
         End::Refused
     }
@@ -185,12 +199,10 @@ impl From<&Will<'_>> for OwnWill {
 impl OwnWill {
     fn publish(&self) -> Publish<'_> {
         Publish {
-            topic: &self.topic,
-            payload: &self.payload,
             qos: self.qos,
             id: (self.qos == QoS::AtLeastOnce).then_some(PacketId::FIRST),
-            dup: false,
             retain: self.retain,
+            ..Publish::new(&self.topic, &self.payload)
         }
     }
 }

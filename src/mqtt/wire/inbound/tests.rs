@@ -55,7 +55,7 @@ impl Wake for Woken {
 fn message(topic: &str, payload: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     let (qos, id) = (QoS::AtLeastOnce, Some(PacketId::FIRST));
-    encode::publish(&mut out, &Publish { topic, payload, qos, id, dup: false, retain: false }).unwrap();
+    encode::publish(&mut out, Version::V311, &Publish { qos, id, ..Publish::new(topic, payload) }).unwrap();
     out
 }
 
@@ -131,7 +131,7 @@ fn a_refused_packet_ends_the_reading() {
     let mut calls = 0;
     let mut on_packet = |packet: Packet<'_>| {
         calls += 1;
-        if packet == Packet::Disconnect { Err("enough") } else { Ok(()) }
+        if matches!(packet, Packet::Disconnect(_)) { Err("enough") } else { Ok(()) }
     };
     let mut context = Context::from_waker(Waker::noop());
     let end = Inbound::default().poll(&mut context, &mut stream, Sender::Client, 100, &mut on_packet);
