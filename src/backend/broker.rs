@@ -121,10 +121,13 @@ impl Broker {
     }
 
     /// Puts `message` into the out-buffer of every session that subscribed to it: once each, at the
-    /// highest granted QoS, whatever the number of its subscriptions that match.
+    /// highest granted QoS, whatever the number of its subscriptions that match; and once more for each
+    /// shared subscription whose turn it is.
     pub fn publish(&mut self, message: &Message<'_>) -> Delivered {
         let mut targets = std::mem::take(&mut self.targets);
         self.routes.collect(message.topic, &mut targets);
+        // A session that is here is connected, so whose turn it is can take it.
+        self.routes.collect_shared(message.topic, &mut targets, |_| true);
         let mut delivered = Delivered::default();
         for (key, grant) in targets.drain(..) {
             let Some(slot) = self.slots.get(key.index()).and_then(Option::as_ref) else { continue };

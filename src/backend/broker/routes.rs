@@ -2,15 +2,18 @@
 //!
 //! Devices subscribe to a handful of known filters below their own identifier; those stand in a table
 //! with a bit per filter (`devices`), so that a device costs a few dozen bytes and a delivery one look-up.
-//! All other filters stand in a topic tree (`tree`). A session can be found through both.
+//! All other filters stand in a topic tree (`tree`). A session can be found through both. Shared
+//! subscriptions (`shared`) are groups in a tree of their own; their copies come on top of these.
 
 mod devices;
+mod shared;
 mod tree;
 
 #[cfg(test)]
 mod tests;
 
 use devices::{DeviceFilter, Devices};
+use shared::{SharedFilter, SharedSubscriptions};
 use tree::Tree;
 
 use super::session::{Session, SessionKey};
@@ -57,15 +60,16 @@ impl Grant {
 pub(super) enum NotGranted {
     /// More than [`MAX_FILTER_BYTES`] or [`MAX_FILTER_LEVELS`].
     TooLarge,
-    /// `$share/…`: granting it as an ordinary filter would never match anything.
-    Shared,
+    /// `$share/…` without a name or without a filter ([MQTT-4.8.2-1], [MQTT-4.8.2-2]).
+    MalformedShare,
 }
 
 /// All subscriptions of all sessions.
 #[derive(Debug, Default)]
 pub(super) struct Routes {
     devices: Devices,
-    tree: Tree,
+    tree: Tree<SessionKey, Grant>,
+    shared: SharedSubscriptions,
 }
 
 /// The subscriptions of one session: what has to be removed when it ends.
@@ -81,6 +85,12 @@ impl Record {
     pub(super) fn len(&self) -> usize {
         self.count as usize
     }
+
+    fn forget(&mut self, filter: &str) {
+        if let Some(place) = self.filters.iter().position(|known| &**known == filter) {
+            self.filters.swap_remove(place);
+        }
+    }
 }
 
 impl Routes {
@@ -95,21 +105,26 @@ impl Routes {
         if filter.len() > MAX_FILTER_BYTES || filter.split('/').count() > MAX_FILTER_LEVELS {
             return Err(NotGranted::TooLarge);
         }
-        if filter.starts_with("$share/") {
-            return Err(NotGranted::Shared);
-        }
+        let shared = SharedFilter::parse(filter).map_err(|_| NotGranted::MalformedShare)?;
+        let key = session.key();
         // A known filter stands in the table, or with options in the tree: in one of them.
-        let known = DeviceFilter::parse(filter);
-        let is_new = match &known {
-            Some(known) if grant == Grant::of(grant.qos) => {
-                let was_in_tree = self.tree.unsubscribe(&mut record.filters, session.key(), filter);
-                self.devices.subscribe(&mut record.devices, session, known, grant.qos) && !was_in_tree
+        let is_new = match (shared, DeviceFilter::parse(filter)) {
+            (Some(shared), _) => {
+                let is_new = self.shared.subscribe(shared, key, grant);
+                if is_new {
+                    record.filters.push(Box::from(filter));
+                }
+                is_new
             }
-            Some(known) => {
-                let was_in_table = self.devices.unsubscribe(&mut record.devices, session.key(), known);
-                self.tree.subscribe(&mut record.filters, session.key(), filter, grant) && !was_in_table
+            (None, Some(known)) if grant == Grant::of(grant.qos) => {
+                let was_in_tree = self.remove_from_tree(record, key, filter);
+                self.devices.subscribe(&mut record.devices, session, &known, grant.qos) && !was_in_tree
             }
-            None => self.tree.subscribe(&mut record.filters, session.key(), filter, grant),
+            (None, Some(known)) => {
+                let was_in_table = self.devices.unsubscribe(&mut record.devices, key, &known);
+                self.add_to_tree(record, key, filter, grant) && !was_in_table
+            }
+            (None, None) => self.add_to_tree(record, key, filter, grant),
         };
         record.count += u32::from(is_new);
         Ok(is_new)
@@ -117,9 +132,17 @@ impl Routes {
 
     /// Removes a subscription; says whether there was one.
     pub(super) fn unsubscribe(&mut self, record: &mut Record, key: SessionKey, filter: &str) -> bool {
-        let removed = DeviceFilter::parse(filter)
-            .is_some_and(|known| self.devices.unsubscribe(&mut record.devices, key, &known))
-            || self.tree.unsubscribe(&mut record.filters, key, filter);
+        let removed = if let Ok(Some(shared)) = SharedFilter::parse(filter) {
+            let removed = self.shared.unsubscribe(shared, key);
+            if removed {
+                record.forget(filter);
+            }
+            removed
+        } else {
+            DeviceFilter::parse(filter)
+                .is_some_and(|known| self.devices.unsubscribe(&mut record.devices, key, &known))
+                || self.remove_from_tree(record, key, filter)
+        };
         record.count -= u32::from(removed);
         removed
     }
@@ -130,7 +153,12 @@ impl Routes {
             self.devices.remove(device, key);
         }
         for filter in &record.filters {
-            self.tree.remove(filter, key);
+            match SharedFilter::parse(filter) {
+                Ok(Some(shared)) => {
+                    self.shared.unsubscribe(shared, key);
+                }
+                _ => self.tree.remove(filter, &key),
+            }
         }
     }
 
@@ -138,7 +166,7 @@ impl Routes {
     /// subscriptions grant together, in the order of their keys.
     pub(super) fn collect(&self, topic: &str, targets: &mut Vec<(SessionKey, Grant)>) {
         self.devices.collect(topic, targets);
-        self.tree.collect(topic, targets);
+        self.tree.visit(topic, &mut |all| targets.extend(all.iter().map(|(key, grant)| (*key, *grant))));
         if targets.len() > 1 {
             targets.sort_unstable_by_key(|(key, _)| *key);
             targets.dedup_by(|(key, grant), (kept, merged)| {
@@ -149,5 +177,36 @@ impl Routes {
                 is_same
             });
         }
+    }
+
+    /// Appends the sessions whose turn it is in the shared subscriptions that match `topic`: a session that
+    /// subscribed to it by itself as well gets both copies (MQTT 5, 4.8.2). See
+    /// [`SharedSubscriptions::collect`] for `is_ready`.
+    pub(super) fn collect_shared(
+        &self,
+        topic: &str,
+        targets: &mut Vec<(SessionKey, Grant)>,
+        is_ready: impl FnMut(SessionKey) -> bool,
+    ) {
+        self.shared.collect(topic, targets, is_ready);
+    }
+
+    fn add_to_tree(&mut self, record: &mut Record, key: SessionKey, filter: &str, grant: Grant) -> bool {
+        let is_new = self.tree.subscribers_mut(filter).insert(key, grant).is_none();
+        if is_new {
+            record.filters.push(Box::from(filter));
+        }
+        is_new
+    }
+
+    fn remove_from_tree(&mut self, record: &mut Record, key: SessionKey, filter: &str) -> bool {
+        // The tree is asked first: a client that unsubscribes from what it never had must not make us
+        // search its list each time.
+        let is_there = self.tree.get(filter, &key).is_some();
+        if is_there {
+            record.forget(filter);
+            self.tree.remove(filter, &key);
+        }
+        is_there
     }
 }

@@ -217,11 +217,33 @@ fn filters_that_would_fill_memory_or_never_match_are_not_granted() {
         ("x".repeat(MAX_FILTER_BYTES + 1), Some(NotGranted::TooLarge)),
         ("/".repeat(MAX_FILTER_LEVELS - 1), None),
         ("/".repeat(MAX_FILTER_LEVELS), Some(NotGranted::TooLarge)),
-        ("$share/group/a".to_owned(), Some(NotGranted::Shared)),
+        ("$share/group/a".to_owned(), None),
+        ("$share/group".to_owned(), Some(NotGranted::MalformedShare)),
+        ("$share//a".to_owned(), Some(NotGranted::MalformedShare)),
         ("$shared".to_owned(), None),
     ];
     for (filter, expected) in rows {
         let granted = routes.subscribe(&mut record, &session(1), &filter, Grant::of(QoS::AtMostOnce));
         assert_eq!(granted.err(), expected, "{filter:.40}");
     }
+}
+
+#[test]
+fn a_shared_subscription_ends_with_its_session_and_comes_on_top_of_its_own() {
+    let mut both = Both::default();
+    let filters = ["$share/g/a/#", "$share/g/$aws/commands/things/t1/executions/+/request", "a/b"];
+    for filter in filters {
+        both.apply(&Change::Subscribe(1, filter.to_owned(), Grant::of(QoS::AtLeastOnce)));
+    }
+    let shared = |both: &Both, topic: &str| {
+        let mut targets = both.collected(topic);
+        both.routes.collect_shared(topic, &mut targets, |_| true);
+        targets.len()
+    };
+    assert_eq!(shared(&both, "a/b"), 2, "one copy for each");
+    assert_eq!(shared(&both, &format!("{DEVICE}e1/request")), 1);
+    both.apply(&Change::Unsubscribe(1, filters[0].to_owned()));
+    assert_eq!(shared(&both, "a/b"), 1);
+    both.apply(&Change::Leave(1));
+    assert_eq!(format!("{:?}", both.routes), format!("{:?}", Routes::default()));
 }

@@ -1,85 +1,81 @@
 //! The topic tree: filters of any shape, one level of the filter per level of the tree.
 //!
 //! The depth is bounded by the levels of a granted filter, so recursion is bounded too, whatever topics
-//! come.
+//! come. Not here: what a session remembers to remove when it ends; whoever keeps a tree does that.
 
+use std::borrow::Borrow;
 use std::collections::{BTreeMap, HashMap};
 
-use super::Grant;
-use crate::backend::broker::session::SessionKey;
-
-#[derive(Debug, Default)]
-pub(super) struct Tree {
-    root: Node,
+/// Who subscribed, `K`, to which filter, and on what terms, `V`.
+#[derive(Debug)]
+pub(super) struct Tree<K, V> {
+    root: Node<K, V>,
 }
 
-#[derive(Debug, Default)]
-struct Node {
+#[derive(Debug)]
+struct Node<K, V> {
     /// By literal level; pure look-up.
-    children: HashMap<Box<str>, Node>,
+    children: HashMap<Box<str>, Node<K, V>>,
     /// The level `+`.
-    any: Option<Box<Node>>,
-    /// Subscribers of the filter that ends here.
-    here: Subscribers,
+    any: Option<Box<Node<K, V>>>,
+    /// Subscribers of the filter that ends here; ordered, so that deliveries have an order.
+    here: BTreeMap<K, V>,
     /// Subscribers of that filter with `/#` behind it.
-    below: Subscribers,
+    below: BTreeMap<K, V>,
 }
 
-/// Ordered, so that deliveries have an order.
-type Subscribers = BTreeMap<SessionKey, Grant>;
+// Derived, these would ask the same of `K` and `V`.
+impl<K, V> Default for Tree<K, V> {
+    fn default() -> Self {
+        Self { root: Node::default() }
+    }
+}
 
-impl Tree {
-    /// Adds a subscription or changes its grant; says whether it is new. `record` lists the session's filters in the tree.
-    pub(super) fn subscribe(
-        &mut self,
-        record: &mut Vec<Box<str>>,
-        key: SessionKey,
-        filter: &str,
-        grant: Grant,
-    ) -> bool {
-        let is_new = self.root.subscribers(filter).insert(key, grant).is_none();
-        if is_new {
-            record.push(Box::from(filter));
-        }
-        is_new
+impl<K, V> Default for Node<K, V> {
+    fn default() -> Self {
+        Self { children: HashMap::new(), any: None, here: BTreeMap::new(), below: BTreeMap::new() }
+    }
+}
+
+impl<K: Ord, V> Tree<K, V> {
+    /// The subscribers of exactly this filter, to add to them: an empty map is not to be left behind.
+    pub(super) fn subscribers_mut(&mut self, filter: &str) -> &mut BTreeMap<K, V> {
+        self.root.subscribers_mut(filter)
     }
 
-    /// Removes a subscription; says whether there was one.
-    pub(super) fn unsubscribe(&mut self, record: &mut Vec<Box<str>>, key: SessionKey, filter: &str) -> bool {
-        // The tree is asked first: a client that unsubscribes from what it never had must not make us
-        // search its list each time.
-        if !self.root.has_subscriber(filter, key) {
-            return false;
-        }
-        if let Some(place) = record.iter().position(|known| &**known == filter) {
-            record.swap_remove(place);
-        }
-        self.remove(filter, key);
-        true
+    /// What `key` has at exactly this filter.
+    pub(super) fn get<Q: Ord + ?Sized>(&self, filter: &str, key: &Q) -> Option<&V>
+    where
+        K: Borrow<Q>,
+    {
+        self.root.subscribers(filter)?.get(key)
     }
 
-    /// Removes a subscription that is known to be there, and the levels that nobody needs any more.
-    pub(super) fn remove(&mut self, filter: &str, key: SessionKey) {
+    /// Removes a subscriber, if it is there, and the levels that nobody needs any more.
+    pub(super) fn remove<Q: Ord + ?Sized>(&mut self, filter: &str, key: &Q)
+    where
+        K: Borrow<Q>,
+    {
         self.root.remove(Some(filter), key);
     }
 
-    /// Appends the sessions that subscribed to `topic`, possibly several times.
-    pub(super) fn collect(&self, topic: &str, targets: &mut Vec<(SessionKey, Grant)>) {
+    /// Visits the subscribers of every filter that matches `topic`, filter by filter.
+    pub(super) fn visit(&self, topic: &str, visit: &mut impl FnMut(&BTreeMap<K, V>)) {
         if topic.starts_with('$') {
             // Wildcards at the front do not match such a topic ([MQTT-4.7.2-1]): only the literal child.
             let (level, rest) = split_level(topic);
             if let Some(child) = self.root.children.get(level) {
-                child.collect(rest, targets);
+                child.visit(rest, visit);
             }
         } else {
-            self.root.collect(Some(topic), targets);
+            self.root.visit(Some(topic), visit);
         }
     }
 }
 
-impl Node {
+impl<K: Ord, V> Node<K, V> {
     /// The subscribers of a filter, with the way to them.
-    fn subscribers(&mut self, filter: &str) -> &mut Subscribers {
+    fn subscribers_mut(&mut self, filter: &str) -> &mut BTreeMap<K, V> {
         let mut node = self;
         let mut rest = Some(filter);
         while let Some(filter) = rest {
@@ -94,32 +90,33 @@ impl Node {
         &mut node.here
     }
 
-    /// Whether `key` subscribed to exactly this filter.
-    fn has_subscriber(&self, filter: &str, key: SessionKey) -> bool {
+    /// The subscribers of exactly this filter, if there is a way to them.
+    fn subscribers(&self, filter: &str) -> Option<&BTreeMap<K, V>> {
         let mut node = self;
         let mut rest = Some(filter);
         while let Some(filter) = rest {
             let (level, later) = split_level(filter);
             rest = later;
-            let next = match level {
-                "#" => return node.below.contains_key(&key),
-                "+" => node.any.as_deref(),
-                literal => node.children.get(literal),
+            node = match level {
+                "#" => return Some(&node.below),
+                "+" => node.any.as_deref()?,
+                literal => node.children.get(literal)?,
             };
-            let Some(next) = next else { return false };
-            node = next;
         }
-        node.here.contains_key(&key)
+        Some(&node.here)
     }
 
     /// Removes a subscriber below this node; says whether the node is of no more use.
-    fn remove(&mut self, filter: Option<&str>, key: SessionKey) -> bool {
+    fn remove<Q: Ord + ?Sized>(&mut self, filter: Option<&str>, key: &Q) -> bool
+    where
+        K: Borrow<Q>,
+    {
         match filter.map(split_level) {
             None => {
-                self.here.remove(&key);
+                self.here.remove(key);
             }
             Some(("#", _)) => {
-                self.below.remove(&key);
+                self.below.remove(key);
             }
             Some(("+", rest)) => {
                 if self.any.as_mut().is_some_and(|node| node.remove(rest, key)) {
@@ -139,20 +136,24 @@ impl Node {
         self.children.is_empty() && self.any.is_none() && self.here.is_empty() && self.below.is_empty()
     }
 
-    /// Appends the subscribers of everything that matches `topic`, the levels that are left.
-    fn collect(&self, topic: Option<&str>, targets: &mut Vec<(SessionKey, Grant)>) {
+    /// Visits the subscribers of everything that matches `topic`, the levels that are left.
+    fn visit(&self, topic: Option<&str>, visit: &mut impl FnMut(&BTreeMap<K, V>)) {
         // `#` stands for its parent level too, so it matches when no level is left.
-        targets.extend(self.below.iter().map(|(key, grant)| (*key, *grant)));
+        if !self.below.is_empty() {
+            visit(&self.below);
+        }
         let Some(topic) = topic else {
-            targets.extend(self.here.iter().map(|(key, grant)| (*key, *grant)));
+            if !self.here.is_empty() {
+                visit(&self.here);
+            }
             return;
         };
         let (level, rest) = split_level(topic);
         if let Some(child) = self.children.get(level) {
-            child.collect(rest, targets);
+            child.visit(rest, visit);
         }
         if let Some(any) = &self.any {
-            any.collect(rest, targets);
+            any.visit(rest, visit);
         }
     }
 }
@@ -168,21 +169,23 @@ fn split_level(topic: &str) -> (&str, Option<&str>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mqtt::QoS;
 
     #[test]
     fn levels_that_nobody_needs_go() {
-        let (mut tree, mut record) = (Tree::default(), Vec::new());
-        let key = SessionKey::from_index(1);
+        let mut tree = Tree::default();
         let filters = ["a/b/c", "a/+/c", "a/#", "#", "+", "a//", "/"];
         for filter in filters {
-            assert!(tree.subscribe(&mut record, key, filter, Grant::of(QoS::AtMostOnce)), "{filter}");
-            assert!(!tree.subscribe(&mut record, key, filter, Grant::of(QoS::AtLeastOnce)), "{filter} again");
+            assert_eq!(tree.subscribers_mut(filter).insert(1, "once"), None, "{filter}");
+            assert_eq!(tree.subscribers_mut(filter).insert(1, "again"), Some("once"), "{filter}");
+            assert_eq!(tree.get(filter, &1), Some(&"again"), "{filter}");
         }
-        assert!(!tree.unsubscribe(&mut record, key, "a/b"));
+        tree.remove("a/b", &1);
+        assert_eq!(tree.get("a/b", &1), None);
         for filter in filters {
-            assert!(tree.unsubscribe(&mut record, key, filter), "{filter}");
+            tree.remove(filter, &2);
+            assert_eq!(tree.get(filter, &1), Some(&"again"), "{filter}");
+            tree.remove(filter, &1);
         }
-        assert!(tree.root.is_empty() && record.is_empty());
+        assert!(tree.root.is_empty());
     }
 }
