@@ -12,7 +12,8 @@
 //! performs them: arm the timer, publish the request, reply, publish the lifecycle event. A device's
 //! answer comes in through the broker, is read outside the lock and takes the same way.
 //!
-//! In memory only: a restart forgets everything. Nothing is authenticated: any signature will do.
+//! In memory only: a restart forgets everything. Nothing is authenticated: any signature will do, and a
+//! client is who it says it is; what it may do on MQTT a [`Policy`] says.
 
 mod api;
 pub mod broker;
@@ -22,6 +23,7 @@ mod events;
 mod executions;
 mod handle;
 mod hooks;
+mod policy;
 mod serve;
 mod shared;
 mod timers;
@@ -34,6 +36,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use handle::{Counters, Handle};
 pub use hooks::{Hooks, OnRequest, OnStart};
+pub use policy::Policy;
 
 use crate::clock::Clock;
 use crate::seed::Seed;
@@ -59,6 +62,8 @@ pub struct Config {
     pub region: String,
     /// The one account of its ARNs, twelve digits.
     pub account: String,
+    /// What clients may publish and subscribe to.
+    pub policy: Policy,
     /// Faults for tests; none by default.
     #[doc(hidden)]
     pub hooks: Hooks,

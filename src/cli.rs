@@ -103,6 +103,10 @@ struct BackendArguments {
     /// Account that ARNs are made from.
     #[arg(long, value_name = "ACCOUNT", default_value = "123456789012", value_parser = account, env = "FLEETSIM_ACCOUNT")]
     account: String,
+    /// Let a client publish and subscribe only below its own identifier on `$aws/…` topics (things/ID and
+    /// clients/ID), as a policy with ${iot:ClientId} does. Without it any client may act for any device.
+    #[arg(long, env = "FLEETSIM_ISOLATE")]
+    isolate: bool,
     /// Written once both listeners accept: {"http": …, "mqtt": …, "pid": …}, addresses as URLs.
     #[arg(long, value_name = "FILE", env = "FLEETSIM_READY_FILE")]
     ready_file: Option<PathBuf>,

@@ -151,6 +151,7 @@ impl Run<'_> {
             seed: self.options.seed,
             region: target.region,
             account: target.account,
+            policy: backend::Policy::default(),
             hooks: std::mem::take(&mut self.options.hooks.backend),
         };
         let backend = backend::start(listeners, config, stop.clone())

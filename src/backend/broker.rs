@@ -13,6 +13,10 @@
 mod connection;
 mod counters;
 mod in_flight;
+#[cfg_attr(not(test), expect(dead_code, reason = "the sessions, which come next, ask for them"))]
+mod limits;
+#[cfg_attr(not(test), expect(dead_code, reason = "the sessions, which come next, keep and deliver them"))]
+mod retained;
 mod routes;
 mod session;
 

@@ -9,6 +9,7 @@ use tokio::sync::{Notify, mpsc};
 use super::Config;
 use super::broker::{Broker, Host, Message};
 use super::core::{Asker, Core};
+use super::policy::Policy;
 use crate::clock::{Clock, Instant};
 use crate::mqtt;
 use crate::protocol::{DeviceTopic, Form, Format, Update, UpdateError, UpdateErrorCode};
@@ -33,6 +34,7 @@ pub(super) struct Shared {
     core: Mutex<Core>,
     clock: Clock,
     seed: Seed,
+    policy: Policy,
     /// Tells the timer task that an earlier time-out was armed.
     timer_wake: Notify,
     jobs: mpsc::Sender<Job>,
@@ -51,12 +53,13 @@ pub(super) struct Shared {
 
 impl Shared {
     pub fn new(config: Config) -> (Self, mpsc::Receiver<Job>) {
-        let Config { clock, seed, region, account, hooks } = config;
+        let Config { clock, seed, region, account, policy, hooks } = config;
         let (jobs, queue) = mpsc::channel(JOBS);
         let shared = Self {
             core: Mutex::new(Core::new(clock, seed, region, account, hooks)),
             clock,
             seed,
+            policy,
             timer_wake: Notify::new(),
             jobs,
             requests: AtomicU64::new(0),
@@ -191,9 +194,7 @@ fn read_update(format: Format, payload: &[u8]) -> Result<Update, UpdateError> {
     }
 }
 
-/// The broker hands over whatever clients publish. Topics that begin with `$` are reserved: of those,
-/// clients may publish updates and nothing else; the rest is dropped and counted, as the real service
-/// answers no publish.
+/// The broker hands over whatever clients publish. What the policy does not allow is dropped and counted.
 impl Host for Shared {
     fn clock(&self) -> Clock {
         self.clock
@@ -203,11 +204,10 @@ impl Host for Shared {
         self.with_core(|core| f(&mut core.broker))
     }
 
-    /// Whoever publishes may update: which client may is the business of a policy.
-    fn publish(&self, _from: &str, publish: &mqtt::Publish<'_>) {
+    fn publish(&self, from: &str, publish: &mqtt::Publish<'_>) {
         let mqtt::Publish { topic, payload, qos, retain, .. } = *publish;
-        if !topic.starts_with('$') {
-            self.with_broker(|broker| broker.publish(&Message { topic, payload, qos, retain }));
+        if !self.policy.may_publish(from, topic) {
+            self.publishes_refused.fetch_add(1, Ordering::Relaxed);
             return;
         }
         match DeviceTopic::parse(topic) {
@@ -215,7 +215,7 @@ impl Host for Shared {
                 self.update(topic, format, payload);
             }
             _ => {
-                self.publishes_refused.fetch_add(1, Ordering::Relaxed);
+                self.with_broker(|broker| broker.publish(&Message { topic, payload, qos, retain }));
             }
         }
     }

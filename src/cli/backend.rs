@@ -6,7 +6,7 @@ use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::backend::{self, Config, Hooks, Listeners, Running};
+use crate::backend::{self, Config, Hooks, Listeners, Policy, Running};
 use crate::clock::Clock;
 use crate::exit::Exit;
 use crate::report;
@@ -45,6 +45,7 @@ fn start(arguments: &BackendArguments, console: Console) -> Result<Exit, (Exit, 
         seed: Seed::random(),
         region: arguments.region.clone(),
         account: arguments.account.clone(),
+        policy: if arguments.isolate { Policy::Isolated } else { Policy::Open },
         hooks: Hooks::default(),
     };
     let stop = CancellationToken::new();

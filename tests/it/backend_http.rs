@@ -5,7 +5,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 
-use fleetsim::backend::{self, Config, Hooks, Listeners, Running};
+use fleetsim::backend::{self, Config, Hooks, Listeners, Policy, Running};
 use fleetsim::clock::Clock;
 use fleetsim::protocol::{ApiError, ErrorKind, StartCommandExecutionRequest};
 use fleetsim::seed::Seed;
@@ -48,6 +48,7 @@ impl Bench {
             seed: Seed(1),
             region: "us-east-1".to_owned(),
             account: "123456789012".to_owned(),
+            policy: Policy::Open,
             hooks,
         };
         let stop = CancellationToken::new();

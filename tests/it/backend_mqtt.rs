@@ -4,7 +4,7 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use fleetsim::backend::{self, Config, Hooks, Listeners, Running};
+use fleetsim::backend::{self, Config, Hooks, Listeners, Policy, Running};
 use fleetsim::clock::Clock;
 use fleetsim::protocol::{
     CommandPayload, CreateCommandRequest, ResultValue, StartCommandExecutionRequest, Status, TargetKind,
@@ -37,6 +37,7 @@ impl Bench {
             seed: Seed(1),
             region: "us-east-1".to_owned(),
             account: "123456789012".to_owned(),
+            policy: Policy::Open,
             hooks,
         };
         let stop = CancellationToken::new();
