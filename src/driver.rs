@@ -29,11 +29,6 @@ pub use http::HttpApi;
 pub use settle::settle_lane;
 pub use start::start_worker;
 
-/// Connections for starts over all shards, as many as AWS's SDKs keep in a large pool.
-pub const CONNECTIONS: usize = 64;
-/// How long a start may wait for a connection, and then for its answer.
-pub const TIMEOUT_US: u64 = 10_000_000;
-
 /// The part of the load that goes to one shard's devices.
 #[derive(Debug)]
 pub struct Driver {
@@ -48,6 +43,8 @@ pub struct Driver {
     queue: RefCell<VecDeque<Job>>,
     queued: Notify,
     workloads: Vec<WorkloadTarget>,
+    /// How long a start may wait for a connection, and then for its answer.
+    timeout_us: u64,
     region: String,
     account: String,
 }
@@ -88,6 +85,7 @@ impl Driver {
             queue: RefCell::default(),
             queued: Notify::new(),
             workloads: workloads.collect(),
+            timeout_us: micros(plan.scenario().driver.timeout),
             region: target.region.clone(),
             account: target.account.clone(),
             plan,

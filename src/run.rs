@@ -25,7 +25,7 @@ use crate::exit::Exit;
 use crate::plan::Plan;
 use crate::protocol::{CommandPayload, CreateCommandRequest};
 use crate::report::{self, Environment, RunReport};
-use crate::scenario::{Command, Scenario, Target};
+use crate::scenario::{Command, Scenario, Target, Transport};
 use crate::seed::Seed;
 use crate::stats::{Phase, Snapshot};
 use crate::transport::{Address, Listener};
@@ -141,10 +141,13 @@ struct Run<'a> {
 
 impl Run<'_> {
     fn perform(&mut self) -> Result<(Collector, Ending), SetupError> {
-        preflight::descriptors(self.options.scenario.device_count(), self.shard_count() as u64)?;
+        preflight::descriptors(&self.options.scenario, self.shard_count() as u64)?;
         let Target::Embedded(target) = self.options.scenario.target.clone();
-        let listeners =
-            backend::Listeners { mqtt: listen(target.mqtt, "mqtt")?, http: listen(target.http, "http")? };
+        let mqtt = match target.transport {
+            Transport::Tcp => listen(target.mqtt, "mqtt")?,
+            Transport::Memory => Listener::memory(),
+        };
+        let listeners = backend::Listeners { mqtt, http: listen(target.http, "http")? };
         let stop = CancellationToken::new();
         let config = backend::Config {
             clock: self.clock,
@@ -292,7 +295,7 @@ impl Run<'_> {
             seed: self.options.seed.0,
             started_wall_ms,
             duration,
-            target: "embedded".to_owned(),
+            target: scenario.target_words(),
             snapshot: Arc::new(snapshot),
             verdict,
             exit,

@@ -54,6 +54,8 @@ pub struct Scenario {
     pub max_lag: Option<Duration>,
     /// What is tested.
     pub target: Target,
+    /// How executions are started.
+    pub driver: Driver,
     /// Groups in the order of the file.
     pub groups: Vec<Group>,
     /// Workloads in the order of the file.
@@ -72,7 +74,9 @@ pub enum Target {
 /// The embedded backend's settings.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Embedded {
-    /// MQTT listener; port 0 takes a free port.
+    /// What carries MQTT.
+    pub transport: Transport,
+    /// MQTT listener over TCP; port 0 takes a free port.
     pub mqtt: SocketAddr,
     /// HTTP listener; port 0 takes a free port.
     pub http: SocketAddr,
@@ -80,6 +84,42 @@ pub struct Embedded {
     pub region: String,
     /// ARNs are made from it; twelve digits.
     pub account: String,
+}
+
+/// What carries MQTT between devices and backend.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    /// Sockets.
+    Tcp,
+    /// Pipes within the process.
+    Memory,
+}
+
+/// How executions are started.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Driver {
+    /// The way to the backend.
+    pub via: Via,
+    /// Connections over all shards, 1 to 1,024; none with [`Via::Direct`].
+    pub connections: u16,
+    /// How long a start may wait for a connection, and then for its answer; 1 ms to 1 h.
+    pub timeout: Duration,
+}
+
+/// The way of a start to the backend.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Via {
+    /// The Commands API over HTTP.
+    Http,
+    /// Calls on the embedded backend.
+    Direct,
+}
+
+impl Default for Driver {
+    /// As many connections as AWS's SDKs keep in a large pool.
+    fn default() -> Self {
+        Self { via: Via::Http, connections: 64, timeout: Duration::from_secs(10) }
+    }
 }
 
 /// Devices that share a behaviour.
@@ -321,6 +361,20 @@ impl Scenario {
             workloads: self.workloads.iter().map(|w| w.name.clone()).collect(),
             groups: self.groups.iter().map(|g| g.name.clone()).collect(),
         }
+    }
+
+    /// What is tested and how it is reached, in words: `embedded`, or `embedded in memory, started directly`.
+    pub fn target_words(&self) -> String {
+        let Target::Embedded(target) = &self.target;
+        let transport = match target.transport {
+            Transport::Tcp => "embedded",
+            Transport::Memory => "embedded in memory",
+        };
+        let via = match self.driver.via {
+            Via::Http => "",
+            Via::Direct => ", started directly",
+        };
+        format!("{transport}{via}")
     }
 
     /// Devices of all groups together.

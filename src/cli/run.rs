@@ -201,7 +201,7 @@ fn screen(
 ) -> std::io::Result<thread::JoinHandle<()>> {
     let context = tui::Context {
         scenario: scenario.name.clone(),
-        target: "embedded".to_owned(),
+        target: scenario.target_words(),
         seed: seed.0,
         devices: scenario.device_count(),
     };

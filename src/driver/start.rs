@@ -1,4 +1,5 @@
-//! Starting: a worker per connection takes the oldest waiting start and sees it through.
+//! Starting: a worker per connection (or one for direct calls) takes the oldest waiting start and sees it
+//! through.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -7,16 +8,22 @@ use crate::protocol::{ExecutionId, StartCommandExecutionRequest};
 use crate::seed::{Purpose, Subject};
 
 use super::api::{CallError, CommandsApi};
-use super::{Driver, Job, TIMEOUT_US};
+use super::{Driver, Job};
 
-/// Between attempts to get a connection; a start waits at most [`TIMEOUT_US`] for one.
+/// Between attempts to get a connection; a start waits at most `driver.timeout` for one.
 const RECONNECT_US: u64 = 100_000;
 
-/// Sends starts over one connection until the task is dropped.
+/// Starts made before the other tasks of the shard get their turn: those of direct calls wait for nothing.
+const BATCH: usize = 64;
+
+/// Sends starts through one `api` until the task is dropped.
 pub async fn start_worker(driver: Rc<Driver>, mut api: impl CommandsApi) {
     loop {
-        let job = driver.next_job().await;
-        driver.start(&mut api, job).await;
+        for _ in 0..BATCH {
+            let job = driver.next_job().await;
+            driver.start(&mut api, job).await;
+        }
+        tokio::task::yield_now().await;
     }
 }
 
@@ -36,7 +43,7 @@ impl Driver {
     }
 
     async fn start(&self, api: &mut impl CommandsApi, job: Job) {
-        let give_up = job.picked.plus_micros(TIMEOUT_US);
+        let give_up = job.picked.plus_micros(self.timeout_us);
         loop {
             let now = self.clock.now();
             if now >= give_up {
@@ -54,8 +61,9 @@ impl Driver {
             let written = self.clock.now();
             self.ledger.borrow_mut().written(job.key, written);
             let request = self.request(&job);
-            let answer =
-                self.clock.timeout_at(written.plus_micros(TIMEOUT_US), api.start_command_execution(&request));
+            let answer = self
+                .clock
+                .timeout_at(written.plus_micros(self.timeout_us), api.start_command_execution(&request));
             if self.take_answer(&job, answer.await) {
                 return;
             }

@@ -4,8 +4,8 @@ use std::time::Duration;
 use super::*;
 use crate::dist::Delay;
 use crate::scenario::{
-    ArrivalRate, Behavior, ClientIdTemplate, Command, Connect, Embedded, Group, PlannedOutcome, Select,
-    Spacing, Stage, Target, Workload,
+    ArrivalRate, Behavior, ClientIdTemplate, Command, Connect, Driver, Embedded, Group, PlannedOutcome,
+    Select, Spacing, Stage, Target, Transport, Workload,
 };
 use crate::units::{Rate, Share};
 
@@ -66,11 +66,13 @@ fn plan(seed: u64, groups: Vec<Group>, spacing: Spacing, stages: Vec<Stage>) -> 
         seed: None,
         max_lag: None,
         target: Target::Embedded(Embedded {
+            transport: Transport::Tcp,
             mqtt: "127.0.0.1:0".parse().unwrap(),
             http: "127.0.0.1:0".parse().unwrap(),
             region: "us-east-1".into(),
             account: "123456789012".into(),
         }),
+        driver: Driver::default(),
         groups,
         workloads: vec![workload],
         thresholds: vec![],

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use super::{Environment, RunReport};
 use crate::exit::Exit;
-use crate::scenario::{Aggregate, Comparison, Embedded, Metric, Scenario, Target, Threshold};
+use crate::scenario::{
+    Aggregate, Comparison, Driver, Embedded, Metric, Scenario, Target, Threshold, Transport,
+};
 use crate::stats::{
     Anomaly, Class, CpuUse, Event, Finding, GroupGauge, Outcome, Part, Phase, Second, Series, Shape,
     Snapshot, Span, Statistics,
@@ -139,11 +141,13 @@ pub fn scenario() -> Scenario {
         seed: Some(1),
         max_lag: None,
         target: Target::Embedded(Embedded {
+            transport: Transport::Tcp,
             mqtt: ([127, 0, 0, 1], 0).into(),
             http: ([127, 0, 0, 1], 0).into(),
             region: "us-east-1".to_owned(),
             account: "123456789012".to_owned(),
         }),
+        driver: Driver::default(),
         groups: Vec::new(),
         workloads: Vec::new(),
         thresholds: vec![

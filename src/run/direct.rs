@@ -7,8 +7,8 @@ use crate::protocol::{
     GetCommandResponse, StartCommandExecutionRequest, StartCommandExecutionResponse,
 };
 
-/// Calls the embedded backend in this process; what settling uses, so that reading back takes no
-/// connection away from the load.
+/// Calls the embedded backend in this process, on the caller's thread. Settling uses it, so that reading
+/// back takes no connection away from the load; starts do with `driver.via: direct`.
 #[derive(Clone)]
 pub(super) struct DirectApi {
     handle: Handle,

@@ -3,7 +3,7 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::driver;
+use crate::scenario::{Driver, Scenario, Target, Transport, Via};
 
 /// Pollers, timer and wake-up of one more generator thread.
 const PER_SHARD: u64 = 4;
@@ -16,18 +16,20 @@ const SPARE: u64 = 60;
 pub enum PreflightError {
     /// Too few file descriptors.
     #[error(
-        "this run needs {needed} file descriptors ({devices} devices and {connections} API connections, two \
-         each), but the limit is {limit}; raise it with `ulimit -n {needed}` or use fewer devices"
+        "this run needs {needed} file descriptors ({devices} devices over TCP and {connections} API \
+         connections, two each), but the limit is {limit}; raise it with `ulimit -n {needed}` or use fewer devices{or_memory}"
     )]
     Descriptors {
         /// What is needed.
         needed: u64,
         /// The hard limit.
         limit: u64,
-        /// Devices of the scenario.
+        /// Devices that connect over TCP.
         devices: u64,
         /// Connections of the driver.
         connections: u64,
+        /// The other remedy, where there is one.
+        or_memory: &'static str,
     },
 }
 
@@ -36,10 +38,19 @@ pub(super) fn descriptor_limit() -> Option<u64> {
     getrlimit(Resource::Nofile).current
 }
 
-/// Makes sure there are descriptors for both ends of every connection; raises the soft limit to
+/// Makes sure there are descriptors for both ends of every connection over TCP; raises the soft limit to
 /// what is needed where the hard limit allows.
-pub(super) fn descriptors(devices: u64, shards: u64) -> Result<(), PreflightError> {
-    let connections = (driver::CONNECTIONS as u64).div_ceil(shards) * shards;
+pub(super) fn descriptors(scenario: &Scenario, shards: u64) -> Result<(), PreflightError> {
+    let Target::Embedded(target) = &scenario.target;
+    let (devices, or_memory) = match target.transport {
+        Transport::Tcp => (scenario.device_count(), ", or `transport: memory`"),
+        Transport::Memory => (0, ""),
+    };
+    let connections = match scenario.driver {
+        Driver { via: Via::Http, connections, .. } => u64::from(connections).div_ceil(shards) * shards,
+        // One that creates the commands.
+        Driver { via: Via::Direct, .. } => 1,
+    };
     let needed = 2 * (devices + connections) + SPARE + PER_SHARD * (shards - 1);
     let limit = getrlimit(Resource::Nofile);
     match descriptors_to_ask_for(needed, limit.current, limit.maximum) {
@@ -50,8 +61,9 @@ pub(super) fn descriptors(devices: u64, shards: u64) -> Result<(), PreflightErro
                 limit: limit.current.unwrap_or(0),
                 devices,
                 connections,
+                or_memory,
             }),
-        Err(limit) => Err(PreflightError::Descriptors { needed, limit, devices, connections }),
+        Err(limit) => Err(PreflightError::Descriptors { needed, limit, devices, connections, or_memory }),
     }
 }
 
@@ -83,8 +95,25 @@ mod tests {
     }
 
     #[test]
-    fn too_few_descriptors_name_the_remedy() {
-        let error = descriptors(100_000_000, 1).unwrap_err().to_string();
-        assert!(error.contains("ulimit -n 200000188"), "{error}");
+    fn too_few_descriptors_name_the_remedies() {
+        let error = descriptors(&ten_million("tcp"), 1).unwrap_err().to_string();
+        assert!(
+            error.contains("ulimit -n 20000188` or use fewer devices, or `transport: memory`"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn devices_in_memory_need_no_descriptors() {
+        assert_eq!(descriptors(&ten_million("memory"), 1), Ok(()));
+    }
+
+    fn ten_million(transport: &str) -> Scenario {
+        let text = format!(
+            "version: 1\nname: n\ntarget: {{ embedded: {{ transport: {transport} }} }}\n\
+             groups: {{ g: {{ count: 10000000, behavior: {{ delay: 1ms }} }} }}\n\
+             workloads: {{ w: {{ command: {{ name: c }}, load: {{ arrival_rate: {{ stages: [{{ rate: 1/s, duration: 1s }}] }} }} }} }}\n"
+        );
+        crate::scenario::parse("n.yaml", &text, &crate::scenario::Variables::default()).unwrap()
     }
 }

@@ -17,7 +17,7 @@ use crate::driver::{self, Driver, HttpApi};
 use crate::fleet::{self, Fleet};
 use crate::ledger::{Holder, Ledger, LedgerAnomaly};
 use crate::plan::Plan;
-use crate::scenario::Target;
+use crate::scenario::{self, Target, Via};
 use crate::stats::{Anomaly, Statistics};
 use crate::transport::Address;
 use crate::units::MICROS_PER_SECOND;
@@ -129,9 +129,18 @@ impl Shard {
         let driver = Rc::new(Driver::new(clock, plan.clone(), Rc::clone(&ledger), number, shards));
         let mut lanes = JoinSet::new();
         let Target::Embedded(target) = &plan.scenario().target;
-        for _ in 0..driver::CONNECTIONS.div_ceil(shards) {
-            let api = HttpApi::new(http.clone(), &target.region, clock);
-            lanes.spawn_local(driver::start_worker(Rc::clone(&driver), api));
+        match plan.scenario().driver {
+            scenario::Driver { via: Via::Http, connections, .. } => {
+                for _ in 0..usize::from(connections).div_ceil(shards) {
+                    let api = HttpApi::new(http.clone(), &target.region, clock);
+                    lanes.spawn_local(driver::start_worker(Rc::clone(&driver), api));
+                }
+            }
+            // A call takes no time that another could use: one worker is all there is to have.
+            scenario::Driver { via: Via::Direct, .. } => {
+                let api = DirectApi::new(records.clone());
+                lanes.spawn_local(driver::start_worker(Rc::clone(&driver), api));
+            }
         }
         let (holders, ids) = (Rc::clone(&fleet), Rc::clone(&fleet));
         lanes.spawn_local(driver::settle_lane(

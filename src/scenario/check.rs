@@ -4,6 +4,7 @@
 //! What is missing or wrong by itself has been noted by `decode`; a stand-in takes its place here,
 //! so that everything else is still checked, and the result is thrown away in the end.
 
+mod driver;
 mod groups;
 mod workloads;
 
@@ -15,7 +16,7 @@ use super::document::{Content, Document, Spot};
 use super::problems::Collector;
 use super::threshold::{self, Names};
 use super::written::{LabelName, Line, Text};
-use super::{Embedded, Scenario, Target, raw};
+use super::{Embedded, Scenario, Target, Transport, raw};
 use crate::units::Rate;
 
 /// The file format this program reads.
@@ -57,7 +58,8 @@ pub(super) fn check(raw: &At<raw::Scenario>, collector: &Collector<'_>) -> Optio
         labels: given(&raw.labels).map(labels).unwrap_or_default(),
         seed: given(&raw.seed).copied(),
         max_lag,
-        target: Target::Embedded(embedded(given(&raw.target))),
+        target: Target::Embedded(embedded(given(&raw.target), collector)),
+        driver: driver::check(given(&raw.driver), collector),
         thresholds,
         groups,
         workloads,
@@ -103,9 +105,10 @@ fn max_lag(validity: &raw::Validity, collector: &Collector<'_>) -> Option<Durati
     Some(given)
 }
 
-fn embedded(target: Option<&raw::Target>) -> Embedded {
+fn embedded(target: Option<&raw::Target>, collector: &Collector<'_>) -> Embedded {
     let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let mut embedded = Embedded {
+        transport: Transport::Tcp,
         mqtt: any_port,
         http: any_port,
         region: "us-east-1".to_owned(),
@@ -113,6 +116,13 @@ fn embedded(target: Option<&raw::Target>) -> Embedded {
     };
     if let Some(raw::Target::Embedded(raw)) = target {
         embedded.mqtt = given(&raw.mqtt).map_or(any_port, |address| address.0.0);
+        if let Some(raw::Transport::Memory) = given(&raw.transport) {
+            embedded.transport = Transport::Memory;
+            if let Some(mqtt) = &raw.mqtt {
+                let message = "with `transport: memory` there is no MQTT listener";
+                collector.report_with_hint(mqtt.spot, message, "leave out `mqtt`, or take `transport: tcp`");
+            }
+        }
         embedded.http = given(&raw.http).map_or(any_port, |address| address.0.0);
         if let Some(region) = given(&raw.region) {
             embedded.region.clone_from(&region.0.0);

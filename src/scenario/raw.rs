@@ -37,6 +37,8 @@ pub struct Scenario {
     pub validity: Option<At<Validity>>,
     /// What is tested; the embedded backend if it is not given.
     pub target: Option<At<Target>>,
+    /// How executions are started.
+    pub driver: Option<At<Driver>>,
     /// Groups of virtual devices, by name.
     pub groups: At<Named<Name, Group>>,
     /// Commands and the load that starts them, by name. All run side by side.
@@ -65,14 +67,53 @@ pub enum Target {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Embedded {
-    /// Address of the MQTT listener; port 0 takes a free port. Default 127.0.0.1:0.
+    /// Address of the MQTT listener; port 0 takes a free port. Default 127.0.0.1:0. With transport memory
+    /// there is none.
     pub mqtt: Option<At<Text<Address>>>,
     /// Address of the HTTP listener; port 0 takes a free port. Default 127.0.0.1:0.
     pub http: Option<At<Text<Address>>>,
+    /// What carries MQTT: tcp through sockets, memory through pipes within the program (no descriptors,
+    /// no kernel; for very many devices). Default tcp.
+    pub transport: Option<At<Transport>>,
     /// ARNs are made from it. Default us-east-1.
     pub region: Option<At<Text<Region>>>,
     /// ARNs are made from it; twelve digits, quoted. Default "123456789012".
     pub account: Option<At<Text<Account>>>,
+}
+
+/// What carries MQTT between the devices and the embedded backend.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Transport {
+    /// Sockets.
+    Tcp,
+    /// Pipes within the program.
+    Memory,
+}
+
+/// How executions are started.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Driver {
+    /// http through the Commands API as an SDK does, direct by calls on the embedded backend within the
+    /// program. Default http.
+    pub via: Option<At<Via>>,
+    /// Connections to the Commands API, dealt out over the generator threads. Default 64. With via direct
+    /// there are none.
+    #[schemars(range(min = 1, max = 1024))]
+    pub connections: Option<At<u64>>,
+    /// How long a start may wait for a connection, and then for its answer. Default 10s.
+    pub timeout: Option<At<Text<Duration>>>,
+}
+
+/// The way of a start to the backend.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Via {
+    /// Through the Commands API.
+    Http,
+    /// By calls within the program.
+    Direct,
 }
 
 /// Devices that share a behaviour.

@@ -8,8 +8,8 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    ArrivalRate, Command, Connect, Group, Load, PlannedOutcome, Scenario, Select, Spacing, Stage, Target,
-    Threshold, Workload, check, spelling,
+    ArrivalRate, Command, Connect, Driver, Group, Load, PlannedOutcome, Scenario, Select, Spacing, Stage,
+    Target, Threshold, Transport, Via, Workload, check, spelling,
 };
 
 impl Scenario {
@@ -27,6 +27,7 @@ impl Scenario {
             all.insert("validity".to_owned(), json!({ "max_lag": spelling::duration(limit) }));
         }
         all.insert("target".to_owned(), target(&self.target));
+        all.insert("driver".to_owned(), driver(&self.driver));
         let groups = self.groups.iter().map(|group| (group.name.clone(), self::group(group)));
         all.insert("groups".to_owned(), groups.collect());
         let workloads =
@@ -79,12 +80,29 @@ fn literal(value: Value) -> Value {
 
 fn target(target: &Target) -> Value {
     let Target::Embedded(embedded) = target;
-    json!({ "embedded": {
-        "mqtt": embedded.mqtt,
-        "http": embedded.http,
-        "region": embedded.region,
-        "account": embedded.account,
-    } })
+    let mut all = Map::new();
+    match embedded.transport {
+        Transport::Tcp => {
+            all.insert("transport".to_owned(), json!("tcp"));
+            all.insert("mqtt".to_owned(), json!(embedded.mqtt));
+        }
+        Transport::Memory => {
+            all.insert("transport".to_owned(), json!("memory"));
+        }
+    }
+    all.insert("http".to_owned(), json!(embedded.http));
+    all.insert("region".to_owned(), json!(embedded.region));
+    all.insert("account".to_owned(), json!(embedded.account));
+    json!({ "embedded": all })
+}
+
+fn driver(driver: &Driver) -> Value {
+    let via = match driver.via {
+        Via::Http => "http",
+        Via::Direct => "direct",
+    };
+    let timeout = spelling::duration(driver.timeout);
+    json!({ "via": via, "connections": driver.connections, "timeout": timeout })
 }
 
 fn group(group: &Group) -> Value {

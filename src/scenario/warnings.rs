@@ -1,6 +1,6 @@
 //! What a scenario may say and probably should not.
 
-use super::{Aggregate, Behavior, Load, Metric, OutcomeKind, Scenario, Threshold};
+use super::{Aggregate, Behavior, Driver, Load, Metric, OutcomeKind, Scenario, Threshold, Via};
 use crate::dist::Delay;
 use crate::stats::{Class, Span};
 use crate::units::{Rate, human_count, human_micros};
@@ -11,6 +11,7 @@ pub fn warnings(scenario: &Scenario) -> Vec<String> {
     warnings.extend(scenario.thresholds.iter().filter_map(|threshold| lonely_latency(threshold, scenario)));
     warnings.extend((0..scenario.groups.len()).filter_map(|index| overloaded(index, scenario)));
     warnings.extend(nothing_measured(scenario));
+    warnings.extend(idle_connections(&scenario.driver));
     warnings
 }
 
@@ -32,6 +33,15 @@ fn lonely_latency(threshold: &Threshold, scenario: &Scenario) -> Option<String> 
         "`{}` looks only at what succeeded; add e.g. rate(succeeded{labels}) >= 99%, or failures go unseen",
         threshold.text
     ))
+}
+
+/// Settings of connections that there are not.
+fn idle_connections(driver: &Driver) -> Option<String> {
+    let direct = Driver { via: Via::Direct, ..Driver::default() };
+    (driver.via == Via::Direct && *driver != direct).then(|| {
+        "`driver.connections` and `driver.timeout` do nothing with `via: direct`: its starts need no connection"
+            .to_owned()
+    })
 }
 
 fn labels(threshold: &Threshold, scenario: &Scenario) -> String {

@@ -1,4 +1,4 @@
-//! Whole runs against the embedded backend over real sockets: what is reported is what was done.
+//! Whole runs against the embedded backend: what is reported is what was done.
 //!
 //! Faults are injected by hooks. A noisy machine must decide nothing: runs come one at a time, time-outs
 //! are long, and lags are allowed 500 ms where validity is the question and 20 s where it is not.
@@ -112,6 +112,29 @@ thresholds:
     let lag = totals.merged(Span::DeviceLag, None, Some(1), None).percentile(Percentile(99.0)).unwrap();
     assert!(answer.min() >= Some(19_900), "seed 7");
     assert!(answer.percentile(Percentile(50.0)) <= Some(60_100 + lag), "seed 7");
+}
+
+/// Neither what carries the bytes nor the way of the starts changes what happens to an execution.
+#[test]
+fn memory_and_direct_starts_account_for_every_execution_like_sockets_and_http() {
+    for (transport, via) in [("memory", "http"), ("memory", "direct"), ("tcp", "direct")] {
+        let text = format!(
+            "{FLEET_OF_40}target: {{ embedded: {{ transport: {transport} }} }}\ndriver: {{ via: {via} }}\n{}",
+            load("200/s", "1s", "20s")
+        );
+        let report = run(&scenario(&text), Hooks::default());
+        assert_eq!(report.exit, Exit::Ok, "{transport} {via}");
+        let counts = counts(&report);
+        assert_eq!(
+            (counts.due, counts.class(Class::Succeeded), counts.unexplained()),
+            (200, 200, 0),
+            "{transport} {via}"
+        );
+        for span in [Span::StartWait, Span::Start, Span::Delivery, Span::Confirm, Span::Overhead] {
+            let samples = report.snapshot.totals.merged(span, None, None, Some(Outcome::Succeeded)).len();
+            assert_eq!(samples, 200, "{transport} {via} {}", span.name());
+        }
+    }
 }
 
 #[test]

@@ -68,6 +68,7 @@ labels: { team: ota, release: "4.2.0" }
 seed: 18446744073709551615
 validity: { max_lag: 500ms }
 target: { embedded: { mqtt: 127.0.0.1:1883, http: "[::1]:8080", region: eu-west-1, account: "000000000001" } }
+driver: { via: http, connections: 7, timeout: 1m 30s }
 groups:
   zebra:
     count: 10
@@ -128,6 +129,10 @@ fn assert_comes_back(scenario: &Scenario) {
 #[test]
 fn a_resolved_scenario_is_the_same_scenario() {
     assert_comes_back(&full());
+    let target = "target: { embedded: { mqtt: 127.0.0.1:1883,";
+    let text =
+        FULL.replace(target, "target: { embedded: { transport: memory,").replace("via: http", "via: direct");
+    assert_comes_back(&parse("memory.yaml", &text, &Variables::default()).unwrap());
     for name in ["quickstart", "fleet-5000"] {
         assert_comes_back(&parse_file(&root().join(format!("scenarios/{name}.yaml"))).unwrap());
     }
@@ -201,6 +206,7 @@ fn doubts_are_warnings() {
         "warm_up: true }\n          - { duration: 1d }\n          - { rate: 3/h, duration: 1d }",
         "warm_up: true }",
     );
+    let text = text.replace("via: http", "via: direct");
     let scenario = parse("f", &text, &Variables::default()).unwrap_or_else(|problems| panic!("{problems}"));
     insta::assert_snapshot!("warnings", warnings(&scenario).join("\n"));
 }

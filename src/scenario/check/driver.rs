@@ -1,0 +1,43 @@
+//! The driver: which way starts take, over how many connections, how long they may wait.
+
+use std::time::Duration;
+
+use super::super::{Driver, Via};
+use super::{Collector, given, raw};
+
+/// As many connections as the embedded backend serves at once.
+const MAX_CONNECTIONS: u16 = 1024;
+/// Shorter, and a busy machine would decide what is unreachable.
+const MIN_TIMEOUT: Duration = Duration::from_millis(1);
+/// A start that waited longer would come after any other end of its run.
+const MAX_TIMEOUT: Duration = Duration::from_hours(1);
+
+pub(super) fn check(raw: Option<&raw::Driver>, collector: &Collector<'_>) -> Driver {
+    let mut driver = Driver::default();
+    let Some(raw) = raw else { return driver };
+    if let Some(via) = given(&raw.via) {
+        driver.via = match via {
+            raw::Via::Http => Via::Http,
+            raw::Via::Direct => Via::Direct,
+        };
+    }
+    if let (Some(field), Some(count)) = (&raw.connections, given(&raw.connections)) {
+        match u16::try_from(*count) {
+            Ok(fits) if (1..=MAX_CONNECTIONS).contains(&fits) => driver.connections = fits,
+            _ => {
+                let message = format!("{count} connections; 1 to {MAX_CONNECTIONS} are possible");
+                collector.report(field.spot, message);
+            }
+        }
+    }
+    if let (Some(field), Some(timeout)) = (&raw.timeout, given(&raw.timeout)) {
+        if (MIN_TIMEOUT..=MAX_TIMEOUT).contains(&timeout.0) {
+            driver.timeout = timeout.0;
+        } else {
+            let written = super::super::spelling::duration(timeout.0);
+            collector
+                .report(field.spot, format!("{written} is no time-out of a start: 1ms to 1h are possible"));
+        }
+    }
+    driver
+}
