@@ -1,5 +1,5 @@
 //! The embedded command-execution backend: AWS IoT Commands on one thread, over real sockets or
-//! in memory.
+//! in memory; or, in virtual time, as tasks beside those that use it.
 //!
 //! All state is a `Core` behind one lock: the commands, the executions, their time-outs and the
 //! broker with its sessions. The lock is held for one bounded application at a time and never across
@@ -30,7 +30,7 @@ mod timers;
 
 use std::io;
 use std::sync::Arc;
-use std::thread::{self, JoinHandle};
+use std::thread;
 
 use tokio_util::sync::CancellationToken;
 
@@ -69,22 +69,32 @@ pub struct Config {
     pub hooks: Hooks,
 }
 
-/// A backend that serves.
+/// A backend that serves, on a thread of its own or as a task.
 #[derive(Debug)]
-pub struct Running {
+pub struct Running<Home = thread::JoinHandle<()>> {
     /// The direct way in.
     pub handle: Handle,
     /// Where MQTT is served.
     pub mqtt: Address,
     /// Where HTTP is served.
     pub http: Address,
-    thread: JoinHandle<()>,
+    home: Home,
 }
 
 impl Running {
     /// Waits until it has ended; cancel its token first. A panic of one of its tasks surfaces here.
     pub fn join(self) -> thread::Result<()> {
-        self.thread.join()
+        self.home.join()
+    }
+}
+
+impl Running<tokio::task::JoinHandle<()>> {
+    /// As [`Running::join`], for a backend that is a task.
+    ///
+    /// # Errors
+    /// If one of its tasks has panicked.
+    pub async fn ended(self) -> Result<(), tokio::task::JoinError> {
+        self.home.await
     }
 }
 
@@ -98,12 +108,31 @@ pub fn start(listeners: Listeners, config: Config, stop: CancellationToken) -> i
     let shared = Arc::new(shared);
     let handle = Handle::new(Arc::clone(&shared));
     let (ready, is_ready) = std::sync::mpsc::sync_channel(1);
-    let thread = thread::Builder::new()
+    let home = thread::Builder::new()
         .name("fleetsim-backend".to_owned())
         .spawn(move || serve::run(listeners, &shared, jobs, &stop, &ready))?;
     match is_ready.recv() {
         Ok(served) => served?,
         Err(_) => return Err(io::Error::other("the backend's thread ended before it served")),
     }
-    Ok(Running { handle, mqtt, http, thread })
+    Ok(Running { handle, mqtt, http, home })
+}
+
+/// Starts a backend as tasks of the current `LocalSet`: the same one, on the clock and the thread of
+/// those that use it. It serves until `stop` is cancelled.
+///
+/// # Errors
+/// If a listener cannot be used.
+pub fn start_local(
+    listeners: Listeners,
+    config: Config,
+    stop: CancellationToken,
+) -> io::Result<Running<tokio::task::JoinHandle<()>>> {
+    let (mqtt, http) = (listeners.mqtt.address()?, listeners.http.address()?);
+    let (shared, jobs) = shared::Shared::new(config);
+    let shared = Arc::new(shared);
+    let handle = Handle::new(Arc::clone(&shared));
+    let acceptors = serve::Acceptors::of(listeners)?;
+    let home = tokio::task::spawn_local(async move { serve::serve(acceptors, &shared, jobs, &stop).await });
+    Ok(Running { handle, mqtt, http, home })
 }

@@ -68,7 +68,11 @@ struct RunArguments {
     /// Print no progress, only the summary and errors.
     #[arg(short, long)]
     quiet: bool,
-    /// Generator threads [default: cores − 1, at least 1].
+    /// Simulate time instead of waiting for it: the same fleet and backend, in memory, as fast as the
+    /// machine can. Latencies are then the configured delays, and the same seed gives the same result.
+    #[arg(long, env = "FLEETSIM_VIRTUAL_TIME", value_parser = clap::builder::FalseyValueParser::new())]
+    virtual_time: bool,
+    /// Generator threads [default: cores − 1, at least 1; virtual time has one].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256), env = "FLEETSIM_SHARDS")]
     shards: Option<u16>,
 }
@@ -107,6 +111,9 @@ struct BackendArguments {
     /// clients/ID), as a policy with ${iot:ClientId} does. Without it any client may act for any device.
     #[arg(long, env = "FLEETSIM_ISOLATE")]
     isolate: bool,
+    /// Not for a backend that serves clients of the real world; see `fleetsim run`.
+    #[arg(long, hide = true)]
+    virtual_time: bool,
     /// Written once both listeners accept: {"http": …, "mqtt": …, "pid": …}, addresses as URLs.
     #[arg(long, value_name = "FILE", env = "FLEETSIM_READY_FILE")]
     ready_file: Option<PathBuf>,

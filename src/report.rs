@@ -40,10 +40,14 @@ pub struct RunReport {
     pub scenario_hash: String,
     /// The seed that was used, given or drawn.
     pub seed: u64,
-    /// When the run began, in milliseconds since the Unix epoch.
+    /// When the run began, in milliseconds since the Unix epoch, on the run's clock.
     pub started_wall_ms: u64,
-    /// How long it took, all phases together.
+    /// How long it took, all phases together, on the run's clock.
     pub duration: Duration,
+    /// Whether time was simulated.
+    pub is_virtual: bool,
+    /// The same in real time, where both differ and where they do not.
+    pub wall_clock: WallClock,
     /// What was tested: `embedded`.
     pub target: String,
     /// The last snapshot.
@@ -76,6 +80,15 @@ impl RunReport {
     pub fn passed(&self, threshold: &crate::verdict::Judged) -> Option<bool> {
         threshold.passed.filter(|_| !self.stopped)
     }
+}
+
+/// A run in real time, whatever its own clock said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WallClock {
+    /// When it began, in milliseconds since the Unix epoch.
+    pub started_ms: u64,
+    /// How long it took.
+    pub elapsed: Duration,
 }
 
 /// The machine and program that made the measurements.

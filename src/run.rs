@@ -1,11 +1,16 @@
 //! Wires one run: preflight, listeners, backend, commands, shards, conductor; ends in a
 //! [`RunReport`], whatever happened on the way.
+//!
+//! In real time the backend and each shard have a thread. In virtual time the same backend and one
+//! shard are tasks beside the conductor, on one paused runtime without a socket: `clock` says which.
 
 mod collector;
 mod conductor;
 mod direct;
+mod pictures;
 mod preflight;
 mod shard;
+mod shards;
 mod signals;
 
 use std::net::SocketAddr;
@@ -18,13 +23,13 @@ use tokio::task::LocalSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::backend;
-use crate::clock::{Clock, Instant};
+use crate::clock::{Clock, Instant, Stopwatch};
 use crate::control::{Control, Stop};
 use crate::driver::{CallError, CommandsApi, HttpApi};
 use crate::exit::Exit;
 use crate::plan::Plan;
 use crate::protocol::{CommandPayload, CreateCommandRequest};
-use crate::report::{self, Environment, RunReport};
+use crate::report::{self, Environment, RunReport, WallClock};
 use crate::scenario::{Command, Scenario, Target, Transport};
 use crate::seed::Seed;
 use crate::stats::{Phase, Snapshot};
@@ -33,7 +38,10 @@ use crate::verdict;
 
 use collector::Collector;
 use conductor::{Conductor, Ending};
-use shard::{ShardCommand, ShardSetup};
+use pictures::Pictures;
+use shard::ShardSetup;
+use shards::{COMMANDS_UNDER_WAY, Shards};
+use signals::{SignalThread, Signals};
 
 pub use preflight::PreflightError;
 
@@ -42,8 +50,6 @@ pub type Snapshots = watch::Receiver<Option<Arc<Snapshot>>>;
 
 /// Reports a shard may have under way; the conductor takes them as they come.
 const REPORTS_UNDER_WAY: usize = 16;
-/// Commands a shard may have under way.
-const COMMANDS_UNDER_WAY: usize = 16;
 
 /// What to run, and how.
 pub struct Options {
@@ -51,8 +57,10 @@ pub struct Options {
     pub scenario: Arc<Scenario>,
     /// The seed; the scenario's, the user's or a random one.
     pub seed: Seed,
-    /// Generator threads; absent: cores − 1, at least 1.
+    /// Generator threads; absent: cores − 1, at least 1. Virtual time has one shard.
     pub shards: Option<usize>,
+    /// Simulates time instead of waiting for it.
+    pub virtual_time: bool,
     /// How long a stopped run drains.
     pub grace: Duration,
     /// What a person or a signal asks.
@@ -70,6 +78,8 @@ pub struct Hooks {
     pub backend: backend::Hooks,
     /// At instants of the load.
     pub during_load: Vec<(Duration, Injection)>,
+    /// With the backend's counts once everything has disconnected and it has ended.
+    pub at_end: Option<Box<dyn FnOnce(backend::Counters) + Send>>,
 }
 
 /// Something a test runs on a thread of the program.
@@ -88,6 +98,7 @@ impl Options {
             seed: scenario.seed.map_or_else(Seed::random, Seed),
             scenario,
             shards: None,
+            virtual_time: false,
             grace: Duration::from_secs(30),
             control: Control::default(),
             hooks: Hooks::default(),
@@ -102,6 +113,11 @@ enum SetupError {
     Preflight(#[from] PreflightError),
     #[error("cannot listen on {address} (`target.embedded.{key}`): {cause}")]
     Listen { address: SocketAddr, key: &'static str, cause: std::io::Error },
+    #[error(
+        "`target.embedded.{key}` is {address}, but virtual time has no sockets and waits for nobody: leave \
+         the address out, or run without --virtual-time"
+    )]
+    NotVirtual { address: SocketAddr, key: &'static str },
     #[error("cannot start {what}: {cause}")]
     Start { what: &'static str, cause: std::io::Error },
     #[error("cannot create the command `{name}`: {cause}")]
@@ -110,44 +126,61 @@ enum SetupError {
     OtherPayload { name: String },
 }
 
-/// Runs a scenario to its end and reports. Snapshots go to `snapshots` once a second.
+/// Runs a scenario to its end and reports. Snapshots go to `snapshots` once a second; in virtual time
+/// once a second of real time or more often.
 pub fn run(options: Options, snapshots: &watch::Sender<Option<Arc<Snapshot>>>) -> RunReport {
-    let clock = Clock::start();
-    let begun = clock.now();
-    let plan = Plan::new(Arc::clone(&options.scenario), options.seed);
-    let mut run = Run { clock, plan, options, snapshots };
-    let (collector, ending) = match run.perform() {
-        Ok(done) => done,
-        Err(error) => {
-            let exit = match error {
-                SetupError::Start { .. } => Exit::Software,
-                _ => Exit::Unavailable,
-            };
-            let mut collector = run.collector(1, begun);
-            collector.close(Duration::ZERO);
-            (collector, Ending { problem: Some((exit, error.to_string())), ..Ending::default() })
+    let machine = Machine { clock: Clock::start(), stopwatch: Stopwatch::start() };
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    if options.virtual_time {
+        // No I/O: what waits for a socket would wait in real time.
+        builder.enable_time().start_paused(true);
+    } else {
+        builder.enable_all();
+    }
+    match builder.build() {
+        Ok(runtime) => LocalSet::new().block_on(&runtime, async {
+            let clock = if options.virtual_time { Clock::start_virtual() } else { machine.clock };
+            let mut run = Run::new(clock, machine, options, snapshots);
+            let performed = run.perform().await;
+            run.end(performed)
+        }),
+        Err(cause) => {
+            let run = Run::new(machine.clock, machine, options, snapshots);
+            run.end(Err(SetupError::Start { what: "the conductor", cause }))
         }
-    };
-    let wall_ms = clock.wall_millis(begun);
-    run.report(&collector, ending, wall_ms, Duration::from_micros(clock.now().micros_since(begun)))
+    }
+}
+
+/// Real time, whatever the run's clock says.
+#[derive(Debug, Clone, Copy)]
+struct Machine {
+    clock: Clock,
+    stopwatch: Stopwatch,
 }
 
 struct Run<'a> {
     clock: Clock,
+    machine: Machine,
+    begun: Instant,
     plan: Plan,
     options: Options,
     snapshots: &'a watch::Sender<Option<Arc<Snapshot>>>,
 }
 
-impl Run<'_> {
-    fn perform(&mut self) -> Result<(Collector, Ending), SetupError> {
-        preflight::descriptors(&self.options.scenario, self.shard_count() as u64)?;
+impl<'a> Run<'a> {
+    fn new(
+        clock: Clock,
+        machine: Machine,
+        options: Options,
+        snapshots: &'a watch::Sender<Option<Arc<Snapshot>>>,
+    ) -> Self {
+        let plan = Plan::new(Arc::clone(&options.scenario), options.seed);
+        Self { clock, machine, begun: clock.now(), plan, options, snapshots }
+    }
+
+    async fn perform(&mut self) -> Result<(Collector, Ending), SetupError> {
+        let listeners = self.listeners()?;
         let Target::Embedded(target) = self.options.scenario.target.clone();
-        let mqtt = match target.transport {
-            Transport::Tcp => listen(target.mqtt, "mqtt")?,
-            Transport::Memory => Listener::memory(),
-        };
-        let listeners = backend::Listeners { mqtt, http: listen(target.http, "http")? };
         let stop = CancellationToken::new();
         let config = backend::Config {
             clock: self.clock,
@@ -157,25 +190,55 @@ impl Run<'_> {
             policy: backend::Policy::default(),
             hooks: std::mem::take(&mut self.options.hooks.backend),
         };
-        let backend = backend::start(listeners, config, stop.clone())
-            .map_err(|cause| SetupError::Start { what: "the embedded backend", cause })?;
-        let performed = self.with_backend(&backend);
-        stop.cancel();
-        let ended = backend.join();
+        let failed = |cause| SetupError::Start { what: "the embedded backend", cause };
+        let (performed, ended_well, handle) = if self.clock.is_virtual() {
+            let backend = backend::start_local(listeners, config, stop.clone()).map_err(failed)?;
+            let performed = self.with_backend(&backend).await;
+            stop.cancel();
+            let handle = backend.handle.clone();
+            (performed, backend.ended().await.is_ok(), handle)
+        } else {
+            let backend = backend::start(listeners, config, stop.clone()).map_err(failed)?;
+            let performed = self.with_backend(&backend).await;
+            stop.cancel();
+            let handle = backend.handle.clone();
+            (performed, backend.join().is_ok(), handle)
+        };
         let (collector, mut ending) = performed?;
-        if ended.is_err() && ending.problem.is_none() {
+        if !ended_well && ending.problem.is_none() {
             let text = "the embedded backend ended unexpectedly: this is a bug of fleetsim";
             ending.problem = Some((Exit::Software, text.to_owned()));
+        }
+        if let Some(at_end) = self.options.hooks.at_end.take() {
+            at_end(handle.counters());
         }
         Ok((collector, ending))
     }
 
-    fn with_backend(&mut self, backend: &backend::Running) -> Result<(Collector, Ending), SetupError> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|cause| SetupError::Start { what: "the conductor", cause })?;
-        LocalSet::new().block_on(&runtime, self.create_commands(&backend.http))?;
+    fn listeners(&self) -> Result<backend::Listeners, SetupError> {
+        let Target::Embedded(target) = &self.options.scenario.target;
+        if self.clock.is_virtual() {
+            // Whoever fixes a port expects visitors.
+            for (address, key) in [(target.mqtt, "mqtt"), (target.http, "http")] {
+                if address.port() != 0 {
+                    return Err(SetupError::NotVirtual { address, key });
+                }
+            }
+            return Ok(backend::Listeners { mqtt: Listener::memory(), http: Listener::memory() });
+        }
+        preflight::descriptors(&self.options.scenario, self.shard_count() as u64)?;
+        let mqtt = match target.transport {
+            Transport::Tcp => listen(target.mqtt, "mqtt")?,
+            Transport::Memory => Listener::memory(),
+        };
+        Ok(backend::Listeners { mqtt, http: listen(target.http, "http")? })
+    }
+
+    async fn with_backend<Home>(
+        &mut self,
+        backend: &backend::Running<Home>,
+    ) -> Result<(Collector, Ending), SetupError> {
+        self.create_commands(&backend.http).await?;
         let count = self.shard_count();
         let epoch = self.clock.now();
         let (report_sender, reports) = mpsc::channel(REPORTS_UNDER_WAY * count);
@@ -183,6 +246,7 @@ impl Run<'_> {
         // Only the shards hold senders now: the channel ends with the last of them.
         drop(report_sender);
         let injections = std::mem::take(&mut self.options.hooks.during_load);
+        let signal_thread = self.clock.is_virtual().then(|| SignalThread::start(&self.options.control));
         let conductor = Conductor {
             clock: self.clock,
             control: self.options.control.clone(),
@@ -190,7 +254,8 @@ impl Run<'_> {
             shards: &shards,
             backend: backend.handle.clone(),
             reports,
-            snapshots: self.snapshots,
+            pictures: Pictures::new(self.snapshots, self.clock, self.machine.stopwatch),
+            signals: if signal_thread.is_some() { Signals::elsewhere() } else { Signals::new() },
             injections,
             devices: self.options.scenario.device_count(),
             connect_progress: (0, epoch),
@@ -199,8 +264,8 @@ impl Run<'_> {
             ending: Ending::default(),
             options: &self.options,
         };
-        let (collector, mut ending) = runtime.block_on(conductor.conduct());
-        if shards.join().is_err() && ending.problem.is_none() {
+        let (collector, mut ending) = conductor.conduct().await;
+        if shards.join().await.is_err() && ending.problem.is_none() {
             let text = "a generator thread panicked: this is a bug of fleetsim";
             ending.problem = Some((Exit::Software, text.to_owned()));
         }
@@ -216,11 +281,11 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn spawn_shards(
+    fn spawn_shards<Home>(
         &self,
         count: usize,
         epoch: Instant,
-        backend: &backend::Running,
+        backend: &backend::Running<Home>,
         reports: &mpsc::Sender<shard::ShardReport>,
     ) -> Result<Shards, SetupError> {
         let mut shards = Shards::default();
@@ -238,15 +303,18 @@ impl Run<'_> {
                 commands,
                 reports: reports.clone(),
             };
-            let (alive, ended) = std::sync::mpsc::channel();
-            let thread = shard::spawn(setup, alive)
+            shards
+                .spawn(setup, sender)
                 .map_err(|cause| SetupError::Start { what: "a generator thread", cause })?;
-            shards.threads.push(ShardThread { commands: sender, thread, ended });
         }
         Ok(shards)
     }
 
     fn shard_count(&self) -> usize {
+        if self.clock.is_virtual() {
+            // One thread has nothing to share: more shards would only add hand-overs.
+            return 1;
+        }
         let spare_core = || thread::available_parallelism().map_or(1, |cores| cores.get() - 1);
         // A shard without a device has nothing to do.
         let devices = usize::try_from(self.options.scenario.device_count()).unwrap_or(usize::MAX);
@@ -260,15 +328,29 @@ impl Run<'_> {
         Collector::new(Arc::new(scenario.shape()), sizes, shards, epoch, self.plan.planned_total(), load)
     }
 
-    fn report(
-        self,
-        collector: &Collector,
-        ending: Ending,
-        started_wall_ms: u64,
-        duration: Duration,
-    ) -> RunReport {
+    fn end(self, performed: Result<(Collector, Ending), SetupError>) -> RunReport {
+        let (collector, ending) = performed.unwrap_or_else(|error| {
+            let exit = match error {
+                SetupError::Start { .. } => Exit::Software,
+                SetupError::NotVirtual { .. } => Exit::Data,
+                _ => Exit::Unavailable,
+            };
+            let mut collector = self.collector(1, self.begun);
+            collector.close(Duration::ZERO);
+            (collector, Ending { problem: Some((exit, error.to_string())), ..Ending::default() })
+        });
+        self.report(&collector, ending)
+    }
+
+    fn report(self, collector: &Collector, ending: Ending) -> RunReport {
+        let now = self.clock.now();
+        let wall_clock = WallClock {
+            started_ms: self.machine.clock.wall_millis(Instant::START),
+            elapsed: self.machine.stopwatch.elapsed(),
+        };
         let scenario = self.options.scenario;
-        let snapshot = collector.snapshot(self.clock.now());
+        let mut snapshot = collector.snapshot(now);
+        snapshot.wall_elapsed = self.clock.is_virtual().then_some(wall_clock.elapsed);
         debug_assert_eq!(snapshot.phase, Phase::Done, "a report is made of a finished run");
         let verdict = verdict::judge(&scenario, &snapshot);
         let mut exit = if ending.problem.is_none() { judged_exit(&verdict) } else { Exit::Ok };
@@ -293,8 +375,10 @@ impl Run<'_> {
             resolved: scenario.resolved(),
             scenario_hash: scenario.hash(),
             seed: self.options.seed.0,
-            started_wall_ms,
-            duration,
+            started_wall_ms: self.clock.wall_millis(self.begun),
+            duration: Duration::from_micros(now.micros_since(self.begun)),
+            is_virtual: self.clock.is_virtual(),
+            wall_clock,
             target: scenario.target_words(),
             snapshot: Arc::new(snapshot),
             verdict,
@@ -338,54 +422,5 @@ async fn create_command(api: &mut impl CommandsApi, command: &Command) -> Result
             if same { Ok(()) } else { Err(SetupError::OtherPayload { name: command.name.clone() }) }
         }
         Err(cause) => Err(failed(cause)),
-    }
-}
-
-/// The shard threads and the way to reach them.
-#[derive(Default)]
-struct Shards {
-    threads: Vec<ShardThread>,
-}
-
-struct ShardThread {
-    commands: mpsc::Sender<ShardCommand>,
-    thread: thread::JoinHandle<std::io::Result<()>>,
-    /// Closed by the thread's end, whatever ends it.
-    ended: std::sync::mpsc::Receiver<()>,
-}
-
-/// A shard that is told to end and does not within this is stuck, and left behind.
-const JOIN_WAIT: Duration = Duration::from_secs(5);
-
-impl Shards {
-    /// Sends to one shard. A full or closed queue means a stuck or dead shard, which is seen elsewhere.
-    fn send(&self, shard: usize, command: ShardCommand) {
-        if let Some(shard) = self.threads.get(shard) {
-            shard.commands.try_send(command).ok();
-        }
-    }
-
-    fn send_all(&self, command: impl Fn() -> ShardCommand) {
-        for shard in 0..self.threads.len() {
-            self.send(shard, command());
-        }
-    }
-
-    /// A shard whose thread is gone before it was told to end.
-    fn dead(&self) -> Option<usize> {
-        self.threads.iter().position(|shard| shard.thread.is_finished())
-    }
-
-    fn join(self) -> Result<(), ()> {
-        let mut all = Ok(());
-        for ShardThread { commands, thread, ended } in self.threads {
-            drop(commands);
-            // A thread that is stuck must not keep the outputs from being written.
-            let stuck = ended.recv_timeout(JOIN_WAIT) == Err(std::sync::mpsc::RecvTimeoutError::Timeout);
-            if stuck || !matches!(thread.join(), Ok(Ok(()))) {
-                all = Err(());
-            }
-        }
-        all
     }
 }

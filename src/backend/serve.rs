@@ -1,7 +1,8 @@
-//! The backend's thread: accept loops, the time-outs, and the way they end.
+//! The backend at work: accept loops, the time-outs, and the way they end.
 //!
-//! A current-thread runtime with a local task per connection. A panic in a connection ends that
-//! connection only, and is reported when the thread is joined; a panic anywhere else ends the thread.
+//! A local task per connection, on a thread and runtime of its own or, in virtual time, on those of the
+//! whole run. A panic in a connection ends that connection only, and is reported when the thread or the
+//! task is joined; a panic anywhere else ends it.
 
 use std::io;
 use std::rc::Rc;
@@ -54,17 +55,26 @@ pub(super) fn run(
     };
     let local = LocalSet::new();
     local.block_on(&runtime, async {
-        let Listeners { mqtt, http } = listeners;
-        match mqtt.listen().and_then(|mqtt| Ok((mqtt, http.listen()?))) {
-            Ok((mqtt, http)) => {
+        match Acceptors::of(listeners) {
+            Ok(acceptors) => {
                 tell(ready, Ok(()));
-                serve(mqtt, http, shared, jobs, stop).await;
+                serve(acceptors, shared, jobs, stop).await;
             }
             Err(error) => tell(ready, Err(error)),
         }
     });
-    if shared.has_panicked() {
-        std::panic::resume_unwind(Box::new("a connection of the backend panicked; its message is above"));
+}
+
+/// Where connections come in.
+pub(super) struct Acceptors {
+    mqtt: Acceptor,
+    http: Acceptor,
+}
+
+impl Acceptors {
+    /// Begins to listen, within a runtime.
+    pub fn of(Listeners { mqtt, http }: Listeners) -> io::Result<Self> {
+        Ok(Self { mqtt: mqtt.listen()?, http: http.listen()? })
     }
 }
 
@@ -73,9 +83,12 @@ fn tell(ready: &SyncSender<io::Result<()>>, served: io::Result<()>) {
     let _ = ready.try_send(served);
 }
 
-async fn serve(
-    mqtt: Acceptor,
-    http: Acceptor,
+/// Serves until `stop`, on the current `LocalSet`.
+///
+/// # Panics
+/// At its end if the task of a connection has.
+pub(super) async fn serve(
+    Acceptors { mqtt, http }: Acceptors,
     shared: &Arc<Shared>,
     jobs: mpsc::Receiver<Job>,
     stop: &CancellationToken,
@@ -104,6 +117,9 @@ async fn serve(
         run_jobs(jobs, stop),
     );
     clock.timeout_at(clock.now().plus(STOP_GRACE), shared.all_connections_ended()).await;
+    if shared.has_panicked() {
+        std::panic::resume_unwind(Box::new("a connection of the backend panicked; its message is above"));
+    }
 }
 
 /// What a connection holds while it lives: its place among the most there may be.
@@ -160,7 +176,9 @@ async fn serve_http(stream: Stream, routes: &axum::Router, clock: Clock, stop: C
         .timer(TokioTimer::new())
         .header_read_timeout(HTTP_IDLE)
         .max_buf_size(HTTP_HEAD)
-        .max_header_size(HTTP_HEAD);
+        .max_header_size(HTTP_HEAD)
+        // The header is the machine's time, which has no place where time is virtual.
+        .auto_date_header(!clock.is_virtual());
     let service = TowerToHyperService::new(routes.clone());
     let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
     // Errors are the peer's: it went away, or spoke no HTTP and was told so.
@@ -195,9 +213,13 @@ async fn time_out(shared: &Shared, stop: &CancellationToken) {
     }
 }
 
-/// Notes how much CPU time the thread has used: only the thread itself can ask.
+/// Notes how much CPU time the thread has used: only the thread itself can ask. In virtual time it has
+/// no meaning, and asking would only cost.
 async fn note_cpu(shared: &Shared, stop: &CancellationToken) {
     let clock = shared.clock();
+    if clock.is_virtual() {
+        return;
+    }
     loop {
         shared.set_cpu(thread_cpu());
         if clock.timeout_at(clock.now().plus(CPU_NOTED), stop.cancelled()).await.is_some() {

@@ -25,6 +25,13 @@ struct Ready {
 }
 
 pub(super) fn serve(arguments: &BackendArguments, console: Console) -> Exit {
+    if arguments.virtual_time {
+        console.err(
+            "error: the backend alone serves clients of the real world, whose time cannot be simulated: leave \
+             --virtual-time out, or give it to `fleetsim run`",
+        );
+        return Exit::Usage;
+    }
     match start(arguments, console) {
         Ok(exit) => exit,
         Err((exit, text)) => {

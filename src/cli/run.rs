@@ -82,6 +82,7 @@ fn one(
         options.seed = Seed(seed);
     }
     options.grace = arguments.grace;
+    options.virtual_time = arguments.virtual_time;
     options.shards = arguments.shards.map(usize::from);
     options.control = control.clone();
     let seed = options.seed;

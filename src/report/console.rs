@@ -14,7 +14,7 @@ pub use paint::Style;
 
 use self::paint::{Paint, wrapped};
 use super::RunReport;
-use super::words::{SEPARATOR, printable};
+use super::words::{SEPARATOR, printable, speed_up};
 use crate::stats::{Percentile, Span};
 use crate::units::{human_count, human_micros};
 use crate::verdict::Judged;
@@ -30,6 +30,7 @@ pub fn console(report: &RunReport, style: Style, width: usize) -> String {
     let width = width.clamp(MIN_WIDTH, MAX_WIDTH);
     let mut page = Page { paint: Paint(style), width, text: String::new() };
     title(&mut page, report);
+    virtual_time(&mut page, report);
     thresholds(&mut page, report);
     fleet(&mut page, report);
     if report.snapshot.load_elapsed.is_some() {
@@ -88,6 +89,24 @@ fn title(page: &mut Page, report: &RunReport) {
         let line = format!("   {} {}", page.paint.bad("✗"), printable(problem));
         page.line(&line);
     }
+}
+
+/// What the figures of simulated time are, and how fast it went.
+fn virtual_time(page: &mut Page, report: &RunReport) {
+    if !report.is_virtual {
+        return;
+    }
+    let parts = [
+        "clock virtual: latencies are the configured delays".to_owned(),
+        format!(
+            "{} of real time{}",
+            human_micros(crate::units::micros(report.wall_clock.elapsed)),
+            speed_up(report.duration, report.wall_clock.elapsed)
+                .map(|text| format!(" ({text})"))
+                .unwrap_or_default()
+        ),
+    ];
+    page.section("TIME", &parts);
 }
 
 fn thresholds(page: &mut Page, report: &RunReport) {

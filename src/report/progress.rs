@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::words::{position, printable, share};
+use super::words::{position, printable, share, speed_up};
 use crate::stats::{Event, Part, Phase, Second, Snapshot};
 use crate::units::{human_count, human_micros};
 
@@ -21,7 +21,9 @@ pub fn progress_line(snapshot: &Snapshot, interval: Duration) -> String {
         Phase::Settle => vec![format!("reading records back, {} open", human_count(open(snapshot)))],
         Phase::Done => vec![format!("{} executions", human_count(due(snapshot)))],
     };
-    format!("{}  {:<8}  {}", position(snapshot.elapsed), word(snapshot), columns.join("   "))
+    let pace = snapshot.wall_elapsed.and_then(|real| speed_up(snapshot.elapsed, real));
+    let pace = pace.map(|pace| format!(" virtual {pace}")).unwrap_or_default();
+    format!("{}{pace}  {:<8}  {}", position(snapshot.elapsed), word(snapshot), columns.join("   "))
 }
 
 /// An event as a line of its own.

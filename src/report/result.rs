@@ -94,17 +94,20 @@ pub struct EnvironmentResult {
     pub os: String,
     /// Processors the program may use.
     pub cpus: usize,
-    /// Descriptors the process may open.
-    pub fd_limit: u64,
+    /// Descriptors the process may open; absent in virtual time, which needs none.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub fd_limit: Option<u64>,
 }
 
 /// The run as a whole.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Run {
-    /// Wall time of its begin, RFC 3339 in UTC.
+    /// Its begin on the run's clock, RFC 3339 in UTC; in virtual time always the same.
     pub start: String,
-    /// All phases together, in seconds.
+    /// All phases together, in seconds of the run's clock.
     pub duration_s: f64,
+    /// In real time: all there is in a virtual run's result that another run of it may not repeat.
+    pub wall_clock: WallClockResult,
     /// The phase it ended in: `done` unless it was cut short.
     pub phase: String,
     /// `PASSED`, `FAILED`, `VOID`, `STOPPED` or `ERROR`.
@@ -123,6 +126,15 @@ pub struct Run {
     pub stopped: bool,
     /// Why it could not be done.
     pub problem: Option<String>,
+}
+
+/// The run in real time, which is its own unless time was virtual.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WallClockResult {
+    /// RFC 3339 in UTC.
+    pub start: String,
+    /// All phases together, in seconds.
+    pub duration_s: f64,
 }
 
 /// One threshold.
@@ -271,8 +283,9 @@ pub struct Point {
     pub schedule_lag_us_p99: Option<u64>,
     /// In µs.
     pub device_lag_us_p99: Option<u64>,
-    /// In it.
-    pub cpu: CpuResult,
+    /// In it; absent in virtual time.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub cpu: Option<CpuResult>,
 }
 
 /// Latency within one second, in µs; `null` when nothing ended.
@@ -353,8 +366,9 @@ pub struct Generator {
     pub unsent: u64,
     /// The longest time a thread's report was missing, in seconds.
     pub report_gap_s: f64,
-    /// Mean over the load; the busiest thread's is its busiest second.
-    pub cpu: CpuResult,
+    /// Mean over the load; the busiest thread's is its busiest second. Absent in virtual time.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub cpu: Option<CpuResult>,
     /// What bounded queues could not take, by queue.
     pub dropped: BTreeMap<String, u64>,
     /// Samples that found no histogram.

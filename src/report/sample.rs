@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Environment, RunReport};
+use super::{Environment, RunReport, WallClock};
 use crate::exit::Exit;
 use crate::scenario::{
     Aggregate, Comparison, Driver, Embedded, Metric, Scenario, Target, Threshold, Transport,
@@ -91,6 +91,7 @@ pub fn empty(phase: Phase, elapsed_s: u64) -> Snapshot {
         number: elapsed_s,
         phase,
         elapsed: Duration::from_secs(elapsed_s),
+        wall_elapsed: None,
         load_elapsed: None,
         load_planned: Duration::from_secs(32),
         planned: 3_375,
@@ -118,6 +119,8 @@ pub fn report(snapshot: Snapshot, exit: Exit) -> RunReport {
         seed: 1,
         started_wall_ms: 1_795_000_000_123,
         duration: Duration::from_millis(36_020),
+        is_virtual: false,
+        wall_clock: WallClock { started_ms: 1_795_000_000_123, elapsed: Duration::from_millis(36_020) },
         target: "embedded".to_owned(),
         snapshot: Arc::new(snapshot),
         exit,

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use crate::stats::Class;
-use crate::units::human_micros;
+use crate::units::{human_count, human_micros, micros};
 
 /// Between figures of one line.
 pub const SEPARATOR: &str = " · ";
@@ -100,6 +100,18 @@ pub fn parts_that_fit<S: AsRef<str>>(parts: &[S], width: usize) -> String {
         line.push_str(part);
     }
     line
+}
+
+/// How much faster than real a virtual clock went: `×1 480`. `None` before anything has passed.
+pub(super) fn speed_up(virtual_time: Duration, real: Duration) -> Option<String> {
+    let (virtual_us, real_us) = (micros(virtual_time), micros(real));
+    let times = virtual_us.checked_div(real_us)?;
+    Some(if times >= 10 {
+        format!("×{}", human_count(times))
+    } else {
+        // Tenths, rounded down.
+        format!("×{times}.{}", virtual_us % real_us * 10 / real_us)
+    })
 }
 
 #[cfg(test)]

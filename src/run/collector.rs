@@ -244,6 +244,7 @@ impl Collector {
             number: self.published,
             phase: self.phase,
             elapsed: since(self.epoch),
+            wall_elapsed: None,
             load_elapsed: self.load_begin.map(since),
             load_planned: self.load_planned,
             planned: self.planned,

@@ -1,24 +1,27 @@
 //! Leads a run through its phases: connect → load → drain → settle → done.
 //!
 //! One loop, one match per thing that can happen: a shard's report, a tick (stop requests, dead
-//! threads, a fleet that does not come up), a signal.
+//! threads, a fleet that does not come up), a signal. In virtual time it ticks once a second: people
+//! cannot be faster, and every tick is a step that the clock has to make.
 
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
 use crate::backend;
 use crate::clock::{Clock, Instant};
 use crate::control::{Control, Stop};
 use crate::exit::Exit;
-use crate::stats::{Phase, Snapshot};
-use crate::units::human_count;
+use crate::stats::Phase;
+use crate::units::{MICROS_PER_SECOND, human_count};
 use crate::verdict::{self, Verdict};
 
 use super::collector::Collector;
+use super::pictures::Pictures;
 use super::shard::{ShardCommand, ShardReport};
+use super::shards::Shards;
 use super::signals::Signals;
-use super::{Injection, Options, Shards};
+use super::{Injection, Options};
 
 /// Stop requests and dead threads are seen within this.
 const TICK_US: u64 = 50_000;
@@ -47,7 +50,8 @@ pub(super) struct Conductor<'a> {
     pub shards: &'a Shards,
     pub backend: backend::Handle,
     pub reports: mpsc::Receiver<ShardReport>,
-    pub snapshots: &'a watch::Sender<Option<std::sync::Arc<Snapshot>>>,
+    pub pictures: Pictures<'a>,
+    pub signals: Signals,
     pub injections: Vec<(Duration, Injection)>,
     pub devices: u64,
     /// The most devices that have been online, and when that was first so.
@@ -61,13 +65,13 @@ pub(super) struct Conductor<'a> {
 impl Conductor<'_> {
     /// Conducts the run until every shard has reported its end.
     pub async fn conduct(mut self) -> (Collector, Ending) {
-        let mut signals = Signals::new();
+        let tick_us = if self.clock.is_virtual() { MICROS_PER_SECOND } else { TICK_US };
         let mut tick = self.clock.now();
         while !self.is_over() {
-            tick = tick.plus_micros(TICK_US).max(self.clock.now());
+            tick = tick.plus_micros(tick_us).max(self.clock.now());
             tokio::select! {
                 biased; // A signal must not wait behind reports.
-                () = signals.stop_requested() => {
+                () = self.signals.stop_requested() => {
                     self.control.request_stop();
                 }
                 Some(report) = self.reports.recv() => self.take(report),
@@ -83,10 +87,21 @@ impl Conductor<'_> {
         let now = self.clock.now();
         let counters = self.backend.counters();
         self.collector.backend_lost(counters.broker.dropped(), counters.evicted);
-        if self.collector.take(report, now, self.backend.cpu()) {
-            let snapshot = self.collector.snapshot(now);
-            let verdict = verdict::judge(&self.options.scenario, &snapshot);
-            self.snapshots.send_replace(Some(std::sync::Arc::new(snapshot)));
+        if !self.collector.take(report, now, self.backend.cpu()) {
+            return;
+        }
+        // Whether a threshold stops the run must not depend on who looks, and when.
+        let may_abort = self.options.scenario.thresholds.iter().any(|threshold| threshold.abort);
+        let is_picture = self.pictures.is_due();
+        if !is_picture && !may_abort {
+            return;
+        }
+        let snapshot = self.collector.snapshot(now);
+        let verdict = may_abort.then(|| verdict::judge(&self.options.scenario, &snapshot));
+        if is_picture {
+            self.pictures.show(snapshot);
+        }
+        if let Some(verdict) = verdict {
             self.abort_if_asked(&verdict);
         }
     }
@@ -245,7 +260,6 @@ impl Conductor<'_> {
             self.collector.take(report, now, self.backend.cpu());
         }
         self.collector.close(self.backend.cpu());
-        let snapshot = self.collector.snapshot(self.clock.now());
-        self.snapshots.send_replace(Some(std::sync::Arc::new(snapshot)));
+        self.pictures.show(self.collector.snapshot(self.clock.now()));
     }
 }

@@ -1,5 +1,5 @@
-//! A generator shard: one thread, one runtime, a slice of the devices and the starts of *their*
-//! executions, one ledger, one recorder. Both ends of an execution meet here, on one clock.
+//! A generator shard: a slice of the devices and the starts of *their* executions, one ledger, one
+//! recorder, on one thread with one runtime. Both ends of an execution meet here, on one clock.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -87,6 +87,11 @@ pub(super) fn spawn(
         });
         Ok(())
     })
+}
+
+/// Starts the shard as a task of the current `LocalSet`: what virtual time does.
+pub(super) fn spawn_local(setup: ShardSetup) -> tokio::task::JoinHandle<()> {
+    tokio::task::spawn_local(async move { Shard::new(setup).run().await })
 }
 
 struct Shard {
@@ -245,7 +250,8 @@ impl Shard {
             last_deadline: ledger.last_deadline(),
             anomalies: anomalies.into_iter().map(|anomaly| self.named(anomaly)).collect(),
             foreign: ledger.foreign(),
-            cpu: thread_cpu(),
+            // In virtual time the whole run is one thread: no share of it says how busy a generator is.
+            cpu: if self.clock.is_virtual() { Duration::ZERO } else { thread_cpu() },
             last_error: self.fleet.last_error(),
             last,
         }

@@ -1,6 +1,11 @@
-//! Ctrl-C and SIGTERM, as one stream of stop requests.
+//! Ctrl-C and SIGTERM, as one stream of stop requests; in virtual time from a thread of real time.
+
+use std::thread;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::control::Control;
 
 /// The signals that ask a run to stop. A second one must reach us too: that is what ends at once.
 pub(super) struct Signals {
@@ -17,12 +22,61 @@ impl Signals {
         }
     }
 
+    /// None: a [`SignalThread`] hears them.
+    pub fn elsewhere() -> Self {
+        Self { interrupt: None, terminate: None }
+    }
+
     /// Waits for the next request.
     pub async fn stop_requested(&mut self) {
         tokio::select! {
             biased; // Both mean the same; the order is for repeatability only.
             () = received(self.interrupt.as_mut()) => {}
             () = received(self.terminate.as_mut()) => {}
+        }
+    }
+}
+
+/// Turns signals into stop requests on a thread of its own, until it is dropped: a paused runtime has
+/// no I/O to hear them with, and polls the requests instead.
+pub(super) struct SignalThread {
+    done: CancellationToken,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+impl SignalThread {
+    /// Listens from now on, if the system gives a thread.
+    pub fn start(control: &Control) -> Self {
+        let done = CancellationToken::new();
+        let (control, stop) = (control.clone(), done.clone());
+        let listen = move || {
+            let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_io().build() else {
+                return;
+            };
+            runtime.block_on(async {
+                let mut signals = Signals::new();
+                loop {
+                    tokio::select! {
+                        biased; // The end of the run is the end of listening.
+                        () = stop.cancelled() => return,
+                        () = signals.stop_requested() => {
+                            control.request_stop();
+                        }
+                    }
+                }
+            });
+        };
+        let thread = thread::Builder::new().name("fleetsim-signals".to_owned()).spawn(listen).ok();
+        Self { done, thread }
+    }
+}
+
+impl Drop for SignalThread {
+    fn drop(&mut self) {
+        self.done.cancel();
+        if let Some(thread) = self.thread.take() {
+            // It has nothing to report.
+            thread.join().ok();
         }
     }
 }

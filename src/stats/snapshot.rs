@@ -125,6 +125,8 @@ pub struct Snapshot {
     pub phase: Phase,
     /// Since the connect phase began.
     pub elapsed: Duration,
+    /// In virtual time: the real time that it took; `None` in real time, where both are one.
+    pub wall_elapsed: Option<Duration>,
     /// Since the load began; `None` before.
     pub load_elapsed: Option<Duration>,
     /// How long the load is planned to last (without connect and drain).

@@ -39,6 +39,7 @@ fn snapshot(phase: Phase, totals: Statistics) -> Snapshot {
         number: 12,
         phase,
         elapsed: Duration::from_secs(12),
+        wall_elapsed: None,
         load_elapsed: Some(Duration::from_secs(10)),
         load_planned: Duration::from_mins(1),
         planned: 120,

@@ -21,8 +21,11 @@ pub(super) fn generator(page: &mut Page, report: &RunReport) {
         format!("device lag p99 {}", span(validity.device_lag_us_p99)),
         limit(validity.max_lag_us, validity.max_lag_set),
         format!("unsent {}", human_count(validity.unsent)),
-        format!("CPU generator {} (busiest thread {})", cpu(used.generator), cpu(used.busiest_shard)),
     ];
+    if !report.is_virtual {
+        let generator = cpu(used.generator);
+        parts.push(format!("CPU generator {generator} (busiest thread {})", cpu(used.busiest_shard)));
+    }
     if used.backend > 0.0 {
         parts.push(format!("backend {}", cpu(used.backend)));
     }
@@ -50,7 +53,7 @@ pub(super) fn generator(page: &mut Page, report: &RunReport) {
             "   may then be the generator's own. For the target's limits use fewer commands or more cores.",
         );
     }
-    if !validity.valid && used.busiest_shard < MOSTLY_IDLE {
+    if !validity.valid && !report.is_virtual && used.busiest_shard < MOSTLY_IDLE {
         let idle = format!(
             "   The generator was never more than {} busy: something else held this",
             cpu(used.busiest_shard)

@@ -10,7 +10,7 @@ use indexmap::IndexMap;
 use super::{
     Accounting, AnomalyResult, CpuResult, EnvironmentResult, EventResult, FindingResult, Generator,
     GroupResult, Ledger, Percentiles, Point, PointLatency, Run, RunResult, SCHEMA, ScenarioResult,
-    SpanResult, ThresholdResult, Tool, Totals, VERSION,
+    SpanResult, ThresholdResult, Tool, Totals, VERSION, WallClockResult,
 };
 use crate::report::RunReport;
 use crate::scenario::{Aggregate, Metric, Threshold};
@@ -30,7 +30,7 @@ pub fn run_result(report: &RunReport) -> RunResult {
         environment: EnvironmentResult {
             os: report.environment.os.clone(),
             cpus: report.environment.cpus,
-            fd_limit: report.environment.fd_limit,
+            fd_limit: (!report.is_virtual).then_some(report.environment.fd_limit),
         },
         run: run(report),
         thresholds: thresholds(report),
@@ -38,7 +38,7 @@ pub fn run_result(report: &RunReport) -> RunResult {
         groups: groups(snapshot),
         workloads: named(&snapshot.shape.workloads, |w| totals(snapshot, Some(w), None)),
         spans: spans(snapshot),
-        series: snapshot.series.iter().map(point).collect(),
+        series: snapshot.series.iter().map(|second| point(second, report.is_virtual)).collect(),
         ledger: Ledger { anomalies: snapshot.anomalies.iter().map(|a| anomaly(snapshot, a)).collect() },
         events: snapshot
             .events
@@ -73,22 +73,30 @@ fn scenario(report: &RunReport) -> ScenarioResult {
 }
 
 fn run(report: &RunReport) -> Run {
-    // A time beyond the year 9999 has no RFC 3339 form; a clock that says so is wrong anyway.
-    const YEAR_9999_MS: u64 = 253_402_300_799_000;
-    let start = UNIX_EPOCH + Duration::from_millis(report.started_wall_ms.min(YEAR_9999_MS));
     Run {
-        start: humantime::format_rfc3339_millis(start).to_string(),
+        start: rfc3339(report.started_wall_ms),
         duration_s: report.duration.as_secs_f64(),
+        wall_clock: WallClockResult {
+            start: rfc3339(report.wall_clock.started_ms),
+            duration_s: report.wall_clock.elapsed.as_secs_f64(),
+        },
         phase: report.snapshot.phase.name().to_owned(),
         verdict: report.word().to_owned(),
         exit: report.exit.code(),
         valid: report.verdict.validity.valid,
         seed: report.seed,
         target: report.target.clone(),
-        clock: "real".to_owned(),
+        clock: if report.is_virtual { "virtual" } else { "real" }.to_owned(),
         stopped: report.stopped,
         problem: report.problem.clone(),
     }
+}
+
+fn rfc3339(wall_ms: u64) -> String {
+    // A time beyond the year 9999 has no RFC 3339 form; a clock that says so is wrong anyway.
+    const YEAR_9999_MS: u64 = 253_402_300_799_000;
+    let time = UNIX_EPOCH + Duration::from_millis(wall_ms.min(YEAR_9999_MS));
+    humantime::format_rfc3339_millis(time).to_string()
 }
 
 fn thresholds(report: &RunReport) -> Vec<ThresholdResult> {
@@ -224,7 +232,7 @@ fn hdr_base64(histogram: &Histogram) -> String {
     STANDARD.encode(bytes)
 }
 
-fn point(second: &Second) -> Point {
+fn point(second: &Second, is_virtual: bool) -> Point {
     Point {
         second: second.number,
         phase: second.phase.name().to_owned(),
@@ -242,7 +250,7 @@ fn point(second: &Second) -> Point {
         },
         schedule_lag_us_p99: second.schedule_lag_us_p99,
         device_lag_us_p99: second.device_lag_us_p99,
-        cpu: cpu(second.cpu),
+        cpu: (!is_virtual).then(|| cpu(second.cpu)),
     }
 }
 
@@ -274,7 +282,7 @@ fn generator(report: &RunReport) -> Generator {
         device_lag_us_p99: validity.device_lag_us_p99,
         unsent: validity.unsent,
         report_gap_s: report.snapshot.report_gap.as_secs_f64(),
-        cpu: cpu(load_cpu(&report.snapshot)),
+        cpu: (!report.is_virtual).then(|| cpu(load_cpu(&report.snapshot))),
         dropped: totals.dropped.iter().map(|(queue, n)| ((*queue).to_owned(), *n)).collect(),
         samples_without_histogram: totals.overflowed,
     }
