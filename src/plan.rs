@@ -1,18 +1,21 @@
 //! What chance decides, as pure functions of scenario and seed, never materialised.
 //!
 //! [`Plan::arrivals`] is an iterator of (instant, device); [`Plan::decision`] is how a device treats
-//! the n-th distinct execution it holds. Both depend on the seed and on names, not on time, threads
-//! or what the target does. What depends on feedback does not live here.
+//! the n-th distinct execution it holds, [`Plan::drops_after_us`] and its neighbours what becomes of its
+//! n-th connection. All depend on the seed and on names, not on time, threads or what the target does. What depends on feedback does not live here.
 
 mod arrivals;
+mod connection;
+mod decision;
 mod fingerprint;
 
 use std::sync::Arc;
 
-use crate::scenario::{Load, OutcomeKind, Scenario};
-use crate::seed::{Draw, Purpose, Seed, Subject};
+use crate::scenario::{Group, Load, Scenario, Workload};
+use crate::seed::{Seed, Subject};
 
 pub use arrivals::{Arrival, Arrivals, ShardArrivals};
+pub use decision::Decision;
 pub use fingerprint::{DeviceFingerprint, Fingerprint};
 
 /// A device of the run: its group and its index in the group.
@@ -22,19 +25,6 @@ pub struct DeviceId {
     pub group: u16,
     /// Index in the group, from 0.
     pub index: u32,
-}
-
-/// How a device treats one execution.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Decision {
-    /// How it ends.
-    pub kind: OutcomeKind,
-    /// Index into the group's planned outcomes, for reason code and text; `None` for the rest.
-    pub outcome: Option<u8>,
-    /// Request taken up → IN_PROGRESS, in µs; `None` = none is sent.
-    pub accept_us: Option<u64>,
-    /// Request taken up (or IN_PROGRESS reply) → final answer, in µs. Not used by `NoAnswer`.
-    pub delay_us: u64,
 }
 
 /// The plan of a run. Cheap to clone; every shard holds one.
@@ -123,6 +113,13 @@ impl Plan {
         load.stages.iter().map(arrivals::stage_count).sum()
     }
 
+    /// The longest time-out, in µs, among the workloads that reach a group; 0 if none does.
+    pub fn longest_timeout_us(&self, group: u16) -> u64 {
+        let reaches = |workload: &&Workload| workload.groups.contains(&usize::from(group));
+        let timeouts = self.scenario.workloads.iter().filter(reaches);
+        timeouts.map(|workload| crate::units::micros(workload.command.timeout)).max().unwrap_or(0)
+    }
+
     /// How many executions the whole run starts.
     pub fn planned_total(&self) -> u64 {
         (0..self.scenario.workloads.len()).map(|workload| self.planned(workload)).sum()
@@ -137,33 +134,10 @@ impl Plan {
         ends.max().unwrap_or(0)
     }
 
-    /// How `device` treats the `n`-th (from 0) distinct execution it holds.
-    pub fn decision(&self, device: DeviceId, n: u64) -> Decision {
+    /// A device's group, and whom its draws are for.
+    fn subject(&self, device: DeviceId) -> (&Group, Subject) {
         let group = usize::from(device.group);
-        let subject = self.groups[group].subject.with_index(u64::from(device.index));
-        let mut draw = self.seed.at(Purpose::Decision, subject, n);
-        decide(&self.scenario.groups[group].behavior, &mut draw)
-    }
-}
-
-/// The draws come in a fixed order (end, accept delay, delay), so that changing one setting leaves
-/// the others' draws as they were.
-fn decide(behavior: &crate::scenario::Behavior, draw: &mut Draw) -> Decision {
-    let mut point = draw.unit();
-    let accept_us = behavior.accept_delay.map(|delay| delay.sample_us(draw));
-    let chosen = behavior.outcomes.iter().zip(0u8..).find(|(outcome, _)| {
-        let hit = point < outcome.share.fraction();
-        point -= outcome.share.fraction();
-        hit
-    });
-    let kind = chosen.map_or(OutcomeKind::Succeeded, |(outcome, _)| outcome.kind);
-    let delay = chosen.and_then(|(outcome, _)| outcome.delay).unwrap_or(behavior.delay);
-    Decision {
-        kind,
-        outcome: chosen.map(|(_, number)| number),
-        // A device that refuses, or says nothing, does not report progress first.
-        accept_us: accept_us.filter(|_| matches!(kind, OutcomeKind::Succeeded | OutcomeKind::Failed)),
-        delay_us: delay.sample_us(draw),
+        (&self.scenario.groups[group], self.groups[group].subject.with_index(u64::from(device.index)))
     }
 }
 

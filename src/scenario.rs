@@ -8,6 +8,7 @@
 
 mod check;
 mod client_id;
+mod connect;
 mod decode;
 mod document;
 mod expression;
@@ -33,6 +34,7 @@ use crate::stats::{Class, Finding, Shape, Span};
 use crate::units::{Rate, Share};
 
 pub use client_id::ClientIdTemplate;
+pub use connect::{Backoff, Connect, Drops, Jitter, MqttVersion};
 pub use load::{LoadError, load, parse};
 pub use problems::{Problem, Problems};
 pub use schema::schema;
@@ -137,15 +139,6 @@ pub struct Group {
     pub behavior: Behavior,
 }
 
-/// How devices connect.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Connect {
-    /// Connects per second over the whole run; `None` = as fast as the target answers.
-    pub rate: Option<Rate>,
-    /// MQTT keep-alive, whole seconds, 1 to 65,535.
-    pub keep_alive: Duration,
-}
-
 /// How devices treat executions.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Behavior {
@@ -155,6 +148,8 @@ pub struct Behavior {
     pub delay: Delay,
     /// Shares of the ends other than success, in the order of the file; the rest succeeds.
     pub outcomes: Vec<PlannedOutcome>,
+    /// Executions whose final answer is sent twice in a row.
+    pub duplicates: Share,
 }
 
 /// One way an execution can end, with its share.
@@ -168,7 +163,7 @@ pub struct PlannedOutcome {
     pub reason_code: Option<String>,
     /// `statusReason.reasonDescription`.
     pub reason: Option<String>,
-    /// Own delay instead of the group's.
+    /// Own delay instead of the group's; of a late answer, the delay after the time-out.
     pub delay: Option<Delay>,
 }
 
@@ -181,8 +176,12 @@ pub enum OutcomeKind {
     Failed,
     /// Reports REJECTED, without IN_PROGRESS before it.
     Rejected,
+    /// Reports TIMED_OUT itself, which is terminal.
+    TimedOut,
     /// Says nothing at all; the cloud's timer ends it.
     NoAnswer,
+    /// Reports SUCCEEDED after the cloud's time-out, and is busy until then.
+    Late,
 }
 
 impl OutcomeKind {
@@ -192,7 +191,9 @@ impl OutcomeKind {
             OutcomeKind::Succeeded => "succeeded",
             OutcomeKind::Failed => "failed",
             OutcomeKind::Rejected => "rejected",
+            OutcomeKind::TimedOut => "timed_out",
             OutcomeKind::NoAnswer => "no_answer",
+            OutcomeKind::Late => "late",
         }
     }
 }

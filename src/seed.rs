@@ -15,7 +15,7 @@ pub enum Purpose {
     Arrival = 1,
     /// The device an arrival goes to.
     Select = 2,
-    /// How a device treats an execution.
+    /// How an execution ends at its device.
     Decision = 3,
     /// The wait before a reconnect.
     Backoff = 4,
@@ -25,6 +25,22 @@ pub enum Purpose {
     RequestId = 6,
     /// Client tokens of StartCommandExecution.
     ClientToken = 7,
+    /// From a request to IN_PROGRESS.
+    Accept = 8,
+    /// From a request, or the reply to IN_PROGRESS, to the final answer.
+    Delay = 9,
+    /// From the time-out of an execution to its late answer.
+    Late = 10,
+    /// Whether a final answer is sent twice.
+    Duplicate = 11,
+    /// Whether and when a device drops in the middle of an execution.
+    MidCommand = 12,
+    /// How long a connection lasts.
+    Drop = 13,
+    /// How long a device stays away after a drop.
+    DownFor = 14,
+    /// The wait of a device before its first connect.
+    StartDelay = 15,
 }
 
 /// Who a draw is for: (name, index in it), never a fleet-wide number.

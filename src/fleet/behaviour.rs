@@ -295,9 +295,10 @@ impl Behaviour {
             return;
         }
         let status = match decision.kind {
-            OutcomeKind::Succeeded | OutcomeKind::NoAnswer => Status::Succeeded,
+            OutcomeKind::Succeeded | OutcomeKind::NoAnswer | OutcomeKind::Late => Status::Succeeded,
             OutcomeKind::Failed => Status::Failed,
             OutcomeKind::Rejected => Status::Rejected,
+            OutcomeKind::TimedOut => Status::TimedOut,
         };
         actions.push(Action::SendReport { id: id.clone(), status, outcome: decision.outcome, planned });
         self.stage = Stage::ReportSent { planned };

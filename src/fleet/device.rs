@@ -17,7 +17,6 @@ use crate::plan::DeviceId;
 use crate::protocol::{
     DeviceTopic, ExecutionId, Form, Format, Rejected, Status, StatusReason, TargetKind, Update,
 };
-use crate::seed::{Purpose, Subject};
 use crate::transport::Stream;
 use crate::units::{MICROS_PER_SECOND, micros};
 
@@ -30,9 +29,6 @@ const CONNECT_WAIT_S: u64 = 30;
 /// What a device keeps for a broker that does not read. It goes on reading meanwhile: if both ends
 /// stopped, they would wait for each other until the keep-alive.
 const MAX_UNWRITTEN: usize = 1024 * 1024;
-/// Reconnect waits: full jitter below 1 s, 2 s, 4 s … at most 60 s.
-const BACKOFF_INITIAL_US: u64 = MICROS_PER_SECOND;
-const BACKOFF_MAX_US: u64 = 60 * MICROS_PER_SECOND;
 
 /// What can come due for a device.
 #[derive(Debug, Clone, Copy)]
@@ -80,7 +76,8 @@ pub(super) async fn run(shared: Rc<Shared>, device: Rc<Device>, first_connect: I
                 Err(error) => error,
             };
             *shared.last_error.borrow_mut() = Some(error.to_string());
-            let wait = device.backoff_us(&shared, attempt);
+            let connections = device.state.borrow().session;
+            let wait = shared.plan.backoff_us(device.id, connections, attempt);
             attempt += 1;
             shared.clock.sleep_until(shared.clock.now().plus_micros(wait)).await;
         }
@@ -373,14 +370,6 @@ impl Device {
     fn keep_alive_us(&self, shared: &Shared) -> u64 {
         let group = &shared.plan.scenario().groups[usize::from(self.id.group)];
         micros(group.connect.keep_alive) / 4 * 3
-    }
-
-    fn backoff_us(&self, shared: &Shared, attempt: u32) -> u64 {
-        let group = &shared.plan.scenario().groups[usize::from(self.id.group)];
-        let subject = Subject::new(&group.name, u64::from(self.id.index));
-        let bound = BACKOFF_INITIAL_US.saturating_mul(1 << attempt.min(16)).min(BACKOFF_MAX_US);
-        let number = u64::from(self.state.borrow().session) << 32 | u64::from(attempt);
-        shared.plan.seed().at(Purpose::Backoff, subject, number).below(bound)
     }
 }
 

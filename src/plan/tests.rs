@@ -4,8 +4,8 @@ use std::time::Duration;
 use super::*;
 use crate::dist::Delay;
 use crate::scenario::{
-    ArrivalRate, Behavior, ClientIdTemplate, Command, Connect, Driver, Embedded, Group, PlannedOutcome,
-    Select, Spacing, Stage, Target, Transport, Workload,
+    ArrivalRate, Backoff, Behavior, ClientIdTemplate, Command, Connect, Driver, Drops, Embedded, Group,
+    Jitter, OutcomeKind, PlannedOutcome, Select, Spacing, Stage, Target, Transport, Workload,
 };
 use crate::units::{Rate, Share};
 
@@ -14,7 +14,7 @@ fn group(name: &str, count: u32) -> Group {
         name: name.into(),
         count,
         client_id: ClientIdTemplate::standard(name),
-        connect: Connect { rate: None, keep_alive: Duration::from_mins(1) },
+        connect: Connect::default(),
         behavior: Behavior {
             accept_delay: Some(Delay::Uniform { min_us: 10, max_us: 20 }),
             delay: Delay::Uniform { min_us: 1000, max_us: 9000 },
@@ -31,6 +31,7 @@ fn group(name: &str, count: u32) -> Group {
                 delay: None,
             })
             .to_vec(),
+            duplicates: Share::ZERO,
         },
     }
 }
@@ -147,6 +148,118 @@ fn one_more_device_changes_no_other_devices_decisions() {
     for (device, decisions) in before {
         assert_eq!(after[&device], decisions, "{device:?}");
     }
+}
+
+/// Each row changes one setting; what may differ then is named, everything else must be as before.
+#[test]
+fn changing_one_setting_leaves_the_other_draws_as_they_were() {
+    type Change = fn(&mut Group);
+    type Keep = fn(Decision) -> Decision;
+    let rows: [(&str, Change, Keep); 5] = [
+        (
+            "accept_delay",
+            |group| group.behavior.accept_delay = Some(Delay::LogNormal { mu: 3.0, sigma: 1.0 }),
+            |decision| Decision { accept_us: None, ..decision },
+        ),
+        (
+            "delay",
+            |group| group.behavior.delay = Delay::LogNormal { mu: 9.0, sigma: 1.0 },
+            |decision| Decision { delay_us: 0, ..decision },
+        ),
+        (
+            "duplicates",
+            |group| group.behavior.duplicates = "50%".parse().unwrap(),
+            |decision| Decision { twice: false, ..decision },
+        ),
+        (
+            "drops",
+            |group| {
+                let every = Some(Delay::Uniform { min_us: 1, max_us: 9 });
+                let mid_command = "50%".parse().unwrap();
+                group.connect.drops = Some(Drops { every, down_for: Delay::ZERO, mid_command });
+            },
+            |decision| Decision { drops_at: None, ..decision },
+        ),
+        ("connect", |group| group.connect.start_delay = Delay::Uniform { min_us: 1, max_us: 9 }, |d| d),
+    ];
+    let draw = |change: Option<Change>| {
+        let mut group = group("a", 3);
+        if let Some(change) = change {
+            change(&mut group);
+        }
+        let plan = plan(5, vec![group], Spacing::Even, vec![stage(1.0, 1.0, 1)]);
+        let devices: Vec<DeviceId> = plan.devices().collect();
+        devices
+            .iter()
+            .flat_map(|device| (0..100).map(|n| plan.decision(*device, n)))
+            .collect::<Vec<Decision>>()
+    };
+    let before = draw(None);
+    for (name, change, keep) in rows {
+        let after = draw(Some(change));
+        assert_eq!(
+            after.iter().map(|d| keep(*d)).collect::<Vec<_>>(),
+            before.iter().map(|d| keep(*d)).collect::<Vec<_>>(),
+            "{name}"
+        );
+        assert_eq!(name == "connect", after == before, "{name} changed nothing");
+    }
+}
+
+fn one_device(connect: Connect) -> (Plan, DeviceId) {
+    let group = Group { connect, ..group("a", 1) };
+    let plan = plan(9, vec![group], Spacing::Even, vec![stage(1.0, 1.0, 1)]);
+    (plan, DeviceId { group: 0, index: 0 })
+}
+
+#[test]
+fn waits_before_reconnects_grow_to_their_bound_with_their_jitter() {
+    let bounds = [100, 150, 225, 337, 400, 400];
+    for (jitter, least) in [(Jitter::None, 1.0), (Jitter::Equal, 0.5), (Jitter::Full, 0.0)] {
+        let (initial, max) = (Duration::from_micros(100), Duration::from_micros(400));
+        let backoff = Backoff { initial, max, factor: 1.5, jitter, max_attempts: None };
+        let (plan, device) = one_device(Connect { backoff, ..Connect::default() });
+        for (failed, bound) in (0..).zip(bounds) {
+            let waits: Vec<u64> =
+                (1..400).map(|connection| plan.backoff_us(device, connection, failed)).collect();
+            let (min, max) = (waits.iter().min().unwrap(), waits.iter().max().unwrap());
+            #[expect(clippy::cast_precision_loss, reason = "small numbers")]
+            let (low, high) = (*min as f64, *max as f64);
+            let bound = f64::from(bound);
+            assert!(low >= (bound * least).floor() && high <= bound, "{jitter:?} {failed}: {low}..{high}");
+            // The whole stretch is used: of 399 draws one comes near each end.
+            assert!(low <= bound * (least + 0.05) + 1.0 && high >= bound * 0.95 - 1.0, "{jitter:?} {failed}");
+        }
+    }
+}
+
+#[test]
+fn each_connection_and_device_has_drops_of_its_own() {
+    let every = Some(Delay::Uniform { min_us: 1_000, max_us: 9_000 });
+    let down_for = Delay::Uniform { min_us: 10, max_us: 900 };
+    let drops = Some(Drops { every, down_for, mid_command: Share::ZERO });
+    let (plan, device) = one_device(Connect { drops, ..Connect::default() });
+    let lasts: Vec<u64> = (1..50).map(|n| plan.drops_after_us(device, n).unwrap()).collect();
+    let away: Vec<u64> = (1..50).map(|n| plan.down_for_us(device, n)).collect();
+    for (draws, range) in [(&lasts, 1_000..=9_000), (&away, 10..=900)] {
+        assert!(draws.iter().all(|us| range.contains(us)), "{draws:?}");
+        assert!(draws.windows(2).any(|pair| pair[0] != pair[1]), "{draws:?}");
+    }
+    let (steady, device) = one_device(Connect::default());
+    assert_eq!((steady.drops_after_us(device, 1), steady.down_for_us(device, 1)), (None, 0));
+    assert_eq!((steady.start_delay_us(device), steady.longest_start_delay_us()), (0, 0));
+}
+
+#[test]
+fn the_longest_time_out_is_that_of_the_workloads_that_reach_the_group() {
+    let made = plan(1, vec![group("a", 1), group("b", 1)], Spacing::Even, vec![stage(1.0, 1.0, 1)]);
+    let mut scenario = Scenario::clone(made.scenario());
+    let mut longer = scenario.workloads[0].clone();
+    longer.command.timeout = Duration::from_secs(30);
+    longer.groups = vec![1];
+    scenario.workloads.push(longer);
+    let plan = Plan::new(Arc::new(scenario), Seed(1));
+    assert_eq!((plan.longest_timeout_us(0), plan.longest_timeout_us(1)), (10_000_000, 30_000_000));
 }
 
 #[test]

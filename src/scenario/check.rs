@@ -4,6 +4,7 @@
 //! What is missing or wrong by itself has been noted by `decode`; a stand-in takes its place here,
 //! so that everything else is still checked, and the result is thrown away in the end.
 
+mod connect;
 mod driver;
 mod groups;
 mod workloads;

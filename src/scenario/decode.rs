@@ -358,12 +358,28 @@ impl<'de> Deserializer<'de> for Decoder<'_, '_> {
         }
     }
 
+    fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        match self.content()? {
+            Content::Number(text) | Content::Filled(text) => match text.parse::<f64>() {
+                Ok(value) if value.is_finite() => visitor.visit_f64(value),
+                _ => Err(de::Error::custom(format_args!("{text} is not a number, e.g. 1.5"))),
+            },
+            Content::Text(text) if text.parse::<f64>().is_ok() => {
+                Err(de::Error::custom(format_args!("\"{text}\" is text, not a number; remove the quotes")))
+            }
+            Content::Text(text) => {
+                Err(de::Error::custom(format_args!("\"{text}\" is not a number, e.g. 1.5")))
+            }
+            other => Err(Self::wrong(other, "a number")),
+        }
+    }
+
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         Err(Self::wrong(self.content()?, &expected(&visitor)))
     }
 
     serde::forward_to_deserialize_any! {
-        i8 i16 i32 i64 i128 u8 u16 u32 u128 f32 f64 char bytes byte_buf unit unit_struct tuple
+        i8 i16 i32 i64 i128 u8 u16 u32 u128 f32 char bytes byte_buf unit unit_struct tuple
         tuple_struct identifier ignored_any
     }
 }

@@ -18,19 +18,11 @@ const NOT_YET: &[&str] = &[
     "groups.*.attributes",
     "groups.*.tls",
     "groups.*.connect.auth",
-    "groups.*.connect.start_delay",
-    "groups.*.connect.clean_session",
-    "groups.*.connect.mqtt",
-    "groups.*.connect.backoff",
-    "groups.*.connect.drops",
     "groups.*.behavior.wait_accepted",
     "groups.*.behavior.result",
-    "groups.*.behavior.duplicates",
     "groups.*.behavior.max_parallel",
     "groups.*.behavior.when_busy",
     "groups.*.behavior.slow_start",
-    "groups.*.behavior.outcomes.timed_out",
-    "groups.*.behavior.outcomes.late",
     "workloads.*.command.payload_file",
     "workloads.*.command.template",
     "workloads.*.command.parameters",
@@ -43,8 +35,15 @@ const NOT_YET: &[&str] = &[
 ];
 
 /// Where a delay can stand.
-const DELAYS: &[&str] =
-    &["groups.*.behavior.accept_delay", "groups.*.behavior.delay", "groups.*.behavior.outcomes.*.delay"];
+const DELAYS: &[&str] = &[
+    "groups.*.connect.start_delay",
+    "groups.*.connect.drops.every",
+    "groups.*.connect.drops.down_for",
+    "groups.*.behavior.accept_delay",
+    "groups.*.behavior.delay",
+    "groups.*.behavior.outcomes.*.delay",
+    "groups.*.behavior.outcomes.late.by",
+];
 
 /// Distributions that a delay cannot be yet.
 const DISTRIBUTIONS: &[&str] = &["normal", "exponential", "pareto", "empirical", "mix"];
@@ -56,7 +55,7 @@ pub(super) fn find(steps: &[String], is_key: bool) -> Option<String> {
     if !keys_of(parent).any(|key| key == last) {
         return None;
     }
-    // `connect.drops` says more than `drops`; names that the user chose say nothing.
+    // `connect.auth` says more than `auth`; names that the user chose say nothing.
     let owner = parent.last().filter(|_| steps.len() != 3).filter(|owner| !owner.starts_with('['));
     Some(match owner {
         Some(owner) if is_key => format!("`{owner}.{last}`"),
@@ -93,7 +92,7 @@ mod tests {
         check("driver.retries", Some("`driver.retries`"));
         check("target.aws", Some("`target.aws`"));
         check("groups.a.tls", Some("`tls`"));
-        check("groups.a.connect.drops", Some("`connect.drops`"));
+        check("groups.a.connect.auth", Some("`connect.auth`"));
         check("groups.a.behavior.delay.pareto", Some("`delay.pareto`"));
         check("groups.a.behavior.outcomes.failed.delay.mix", Some("`delay.mix`"));
         check("workloads.w.command.format.cbor", Some("`format: cbor`"));

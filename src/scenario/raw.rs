@@ -13,7 +13,7 @@ use serde::de::{self, Deserializer, MapAccess, Visitor};
 
 use super::decode::{At, hook};
 use super::written::{
-    Account, Address, CommandName, LabelName, Line, Name, RateOrMax, Reason, ReasonCode, Region,
+    Account, Address, CommandName, LabelName, Line, MqttName, Name, RateOrMax, Reason, ReasonCode, Region,
     ScenarioName, Text, Written,
 };
 use crate::units::{Rate, Share, parse_duration};
@@ -138,8 +138,64 @@ pub struct Group {
 pub struct Connect {
     /// Connects per second, or max for as fast as the target answers. Default max.
     pub rate: Option<At<Text<RateOrMax>>>,
+    /// Which MQTT the devices speak, quoted: "3.1.1" or "5". Default "3.1.1".
+    pub mqtt: Option<At<Text<MqttName>>>,
+    /// Whether every connection begins anew. With false the broker keeps the subscriptions and holds
+    /// requests back while a device is away. Default true.
+    pub clean_session: Option<At<bool>>,
+    /// Wait of each device before its first connect, as when not all are switched on at once.
+    /// Default 0s.
+    pub start_delay: Option<At<Delay>>,
     /// MQTT keep-alive, whole seconds. Default 60s.
     pub keep_alive: Option<At<Text<Duration>>>,
+    /// Waits before attempts to reconnect.
+    pub backoff: Option<At<Backoff>>,
+    /// Connections that break by plan, without a word to the broker. Default none.
+    pub drops: Option<At<Drops>>,
+}
+
+/// Waits before attempts to reconnect: initial × factor each time, at most max.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Backoff {
+    /// The first wait. Default 1s.
+    pub initial: Option<At<Text<Duration>>>,
+    /// The longest wait. Default 60s.
+    pub max: Option<At<Text<Duration>>>,
+    /// By which waits grow. Default 2.
+    #[schemars(range(min = 1, max = 1_000))]
+    pub factor: Option<At<f64>>,
+    /// How much of a wait is chance: none, equal (half of it), full (all of it). Default full.
+    pub jitter: Option<At<Jitter>>,
+    /// Attempts that may fail one after the other before a device gives up for good. Without it a
+    /// device never gives up.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub max_attempts: Option<At<u64>>,
+}
+
+/// How much of a wait is chance.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Jitter {
+    /// Nothing: devices that lost their connection together come back together.
+    None,
+    /// Half of it: from half the wait to all of it.
+    Equal,
+    /// All of it: from nothing to the whole wait.
+    Full,
+}
+
+/// Connections that break by plan, without a word to the broker. every, mid_command or both.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Drops {
+    /// How long a connection lasts, drawn for each. Without it none breaks by the clock.
+    pub every: Option<At<Delay>>,
+    /// From a drop to the next attempt to connect. Default 0s.
+    pub down_for: Option<At<Delay>>,
+    /// How many executions see their device drop between IN_PROGRESS (or the request, without
+    /// accept_delay) and the answer. Default 0%.
+    pub mid_command: Option<At<Text<Share>>>,
 }
 
 /// How devices treat commands.
@@ -152,6 +208,8 @@ pub struct Behavior {
     pub delay: At<Delay>,
     /// How executions end; the rest succeeds.
     pub outcomes: Option<At<Outcomes>>,
+    /// How many executions get their final answer twice in a row. Default 0%.
+    pub duplicates: Option<At<Text<Share>>>,
 }
 
 /// How executions end: a share each, in total at most 100%. The rest succeeds.
@@ -164,8 +222,26 @@ pub struct Outcomes {
     pub failed: Option<At<Outcome>>,
     /// The device reports REJECTED, without IN_PROGRESS before it.
     pub rejected: Option<At<Outcome>>,
+    /// The device itself reports TIMED_OUT, which ends the execution for good.
+    pub timed_out: Option<At<Outcome>>,
     /// The device says nothing at all; the cloud's timer ends the execution.
     pub no_answer: Option<At<Outcome>>,
+    /// The device reports SUCCEEDED after the cloud's time-out, and is busy until then.
+    pub late: Option<At<LateOutcome>>,
+}
+
+/// A share of the executions that are answered after their time-out.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LateOutcome {
+    /// How many of the executions, e.g. 2.5%.
+    pub share: At<Text<Share>>,
+    /// From the time-out to the answer.
+    pub by: At<Delay>,
+    /// statusReason.reasonCode, e.g. RADIO_SLEPT.
+    pub reason_code: Option<At<Text<ReasonCode>>>,
+    /// statusReason.reasonDescription.
+    pub reason: Option<At<Text<Reason>>>,
 }
 
 /// A share of the executions, and what is special about them.

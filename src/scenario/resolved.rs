@@ -8,8 +8,8 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    ArrivalRate, Command, Connect, Driver, Group, Load, PlannedOutcome, Scenario, Select, Spacing, Stage,
-    Target, Threshold, Transport, Via, Workload, check, spelling,
+    ArrivalRate, Backoff, Command, Connect, Driver, Drops, Group, Load, OutcomeKind, PlannedOutcome,
+    Scenario, Select, Spacing, Stage, Target, Threshold, Transport, Via, Workload, check, spelling,
 };
 
 impl Scenario {
@@ -115,6 +115,7 @@ fn group(group: &Group) -> Value {
     let outcomes =
         behavior.outcomes.iter().map(|outcome| (outcome.kind.name().to_owned(), self::outcome(outcome)));
     behaves.insert("outcomes".to_owned(), outcomes.collect());
+    behaves.insert("duplicates".to_owned(), json!(spelling::share(behavior.duplicates)));
     json!({
         "count": group.count,
         "client_id": group.client_id.written(),
@@ -125,7 +126,39 @@ fn group(group: &Group) -> Value {
 
 fn connect(connect: &Connect) -> Value {
     let rate = connect.rate.map_or_else(|| "max".to_owned(), spelling::rate);
-    json!({ "rate": rate, "keep_alive": spelling::duration(connect.keep_alive) })
+    let mut all = Map::new();
+    all.insert("rate".to_owned(), json!(rate));
+    all.insert("mqtt".to_owned(), json!(connect.mqtt.name()));
+    all.insert("clean_session".to_owned(), json!(connect.clean_session));
+    all.insert("start_delay".to_owned(), spelling::delay(&connect.start_delay));
+    all.insert("keep_alive".to_owned(), json!(spelling::duration(connect.keep_alive)));
+    all.insert("backoff".to_owned(), backoff(&connect.backoff));
+    if let Some(drops) = &connect.drops {
+        all.insert("drops".to_owned(), self::drops(drops));
+    }
+    Value::Object(all)
+}
+
+fn backoff(backoff: &Backoff) -> Value {
+    let mut all = Map::new();
+    all.insert("initial".to_owned(), json!(spelling::duration(backoff.initial)));
+    all.insert("max".to_owned(), json!(spelling::duration(backoff.max)));
+    all.insert("factor".to_owned(), json!(backoff.factor));
+    all.insert("jitter".to_owned(), json!(backoff.jitter.name()));
+    if let Some(attempts) = backoff.max_attempts {
+        all.insert("max_attempts".to_owned(), json!(attempts));
+    }
+    Value::Object(all)
+}
+
+fn drops(drops: &Drops) -> Value {
+    let mut all = Map::new();
+    if let Some(every) = &drops.every {
+        all.insert("every".to_owned(), spelling::delay(every));
+    }
+    all.insert("down_for".to_owned(), spelling::delay(&drops.down_for));
+    all.insert("mid_command".to_owned(), json!(spelling::share(drops.mid_command)));
+    Value::Object(all)
 }
 
 fn outcome(outcome: &PlannedOutcome) -> Value {
@@ -138,7 +171,8 @@ fn outcome(outcome: &PlannedOutcome) -> Value {
         all.insert("reason".to_owned(), json!(reason));
     }
     if let Some(delay) = &outcome.delay {
-        all.insert("delay".to_owned(), spelling::delay(delay));
+        let key = if outcome.kind == OutcomeKind::Late { "by" } else { "delay" };
+        all.insert(key.to_owned(), spelling::delay(delay));
     }
     Value::Object(all)
 }

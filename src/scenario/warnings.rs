@@ -1,15 +1,16 @@
 //! What a scenario may say and probably should not.
 
-use super::{Aggregate, Behavior, Driver, Load, Metric, OutcomeKind, Scenario, Threshold, Via};
+use super::{Aggregate, Behavior, Driver, Group, Load, Metric, OutcomeKind, Scenario, Threshold, Via};
 use crate::dist::Delay;
 use crate::stats::{Class, Span};
-use crate::units::{Rate, human_count, human_micros};
+use crate::units::{Rate, human_count, human_micros, micros};
 
 /// One sentence for each doubt; nothing here is an error.
 pub fn warnings(scenario: &Scenario) -> Vec<String> {
     let mut warnings = Vec::new();
     warnings.extend(scenario.thresholds.iter().filter_map(|threshold| lonely_latency(threshold, scenario)));
     warnings.extend((0..scenario.groups.len()).filter_map(|index| overloaded(index, scenario)));
+    warnings.extend(scenario.groups.iter().filter_map(mostly_away));
     warnings.extend(nothing_measured(scenario));
     warnings.extend(idle_connections(&scenario.driver));
     warnings
@@ -56,7 +57,7 @@ fn labels(threshold: &Threshold, scenario: &Scenario) -> String {
 fn overloaded(index: usize, scenario: &Scenario) -> Option<String> {
     let group = &scenario.groups[index];
     let rate: f64 = scenario.workloads.iter().map(|workload| peak_share(workload, index, scenario)).sum();
-    let mean_us = mean_service_us(&group.behavior);
+    let mean_us = mean_service_us(&group.behavior, longest_timeout_us(index, scenario));
     let busy = rate * mean_us / 1e6;
     if busy <= f64::from(group.count) {
         return None;
@@ -86,8 +87,16 @@ fn peak_share(workload: &super::Workload, group: usize, scenario: &Scenario) -> 
     rates.fold(0.0, f64::max) * devices(group) / all
 }
 
+/// The longest time-out of the workloads that reach a group: until then, and longer, a late answer
+/// occupies its device.
+#[expect(clippy::cast_precision_loss, reason = "at most 12 h")]
+fn longest_timeout_us(group: usize, scenario: &Scenario) -> f64 {
+    let reaching = scenario.workloads.iter().filter(|workload| workload.groups.contains(&group));
+    reaching.map(|workload| micros(workload.command.timeout) as f64).fold(0.0, f64::max)
+}
+
 /// Mean time for which an execution occupies its device.
-fn mean_service_us(behavior: &Behavior) -> f64 {
+fn mean_service_us(behavior: &Behavior, timeout_us: f64) -> f64 {
     let accept = behavior.accept_delay.as_ref().map_or(0.0, mean_us);
     let special: f64 = behavior
         .outcomes
@@ -96,11 +105,13 @@ fn mean_service_us(behavior: &Behavior) -> f64 {
             let delay = mean_us(outcome.delay.as_ref().unwrap_or(&behavior.delay));
             outcome.share.fraction()
                 * match outcome.kind {
-                    OutcomeKind::Succeeded | OutcomeKind::Failed => accept + delay,
+                    OutcomeKind::Succeeded | OutcomeKind::Failed | OutcomeKind::TimedOut => accept + delay,
                     // No IN_PROGRESS before it.
                     OutcomeKind::Rejected => delay,
                     // Frees the device at once.
                     OutcomeKind::NoAnswer => 0.0,
+                    // Its delay counts from the time-out.
+                    OutcomeKind::Late => timeout_us + delay,
                 }
         })
         .sum();
@@ -115,6 +126,23 @@ fn mean_us(delay: &Delay) -> f64 {
         Delay::Uniform { min_us, max_us } => f64::midpoint(min_us as f64, max_us as f64),
         Delay::LogNormal { mu, sigma } => (mu + sigma * sigma / 2.0).exp(),
     }
+}
+
+/// A group whose devices spend more time away than connected tests little but their absence.
+fn mostly_away(group: &Group) -> Option<String> {
+    let drops = group.connect.drops?;
+    let (up, away) = (mean_us(&drops.every?), mean_us(&drops.down_for));
+    if away <= up {
+        return None;
+    }
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "positive, saturating")]
+    let (up, away) = (up.round() as u64, away.round() as u64);
+    Some(format!(
+        "devices of group `{}` drop after {} on average and stay away for {}: most of them are offline at any time",
+        group.name,
+        human_micros(up),
+        human_micros(away),
+    ))
 }
 
 fn nothing_measured(scenario: &Scenario) -> Option<String> {

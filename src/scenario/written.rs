@@ -10,6 +10,7 @@ use std::time::Duration;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 
+use super::MqttVersion;
 use super::decode::hook;
 use crate::units::{DURATION_PATTERN, Rate, Share, UnitError, parse_duration};
 
@@ -134,6 +135,33 @@ impl Written for RateOrMax {
 
     fn read(text: &str) -> Result<Self, String> {
         if text == "max" { Ok(Self(None)) } else { Rate::read(text).map(|rate| Self(Some(rate))) }
+    }
+}
+
+/// A version of MQTT. A name, not a number: `5` unquoted is one to YAML, `3.1.1` is not.
+#[derive(Debug, Clone, Copy)]
+pub struct MqttName(pub MqttVersion);
+
+impl Written for MqttName {
+    const EXPECTED: &'static str = "a version of MQTT, \"3.1.1\" or \"5\"";
+    const PATTERN: &'static str = r"^(3\.1\.1|5)$";
+    const EXAMPLES: &'static [&'static str] = &["3.1.1", "5"];
+    const IS_NAME: bool = true;
+
+    fn read(text: &str) -> Result<Self, String> {
+        match text {
+            "3.1.1" => Ok(Self(MqttVersion::V311)),
+            "5" => Ok(Self(MqttVersion::V5)),
+            _ => {
+                let digits = text.trim_start_matches(|c: char| !c.is_ascii_digit());
+                let meant = match digits.bytes().next() {
+                    Some(b'3' | b'4') => "; did you mean \"3.1.1\"?",
+                    Some(b'5') => "; did you mean \"5\"?",
+                    _ => "",
+                };
+                Err(format!("\"{text}\" is not {}{meant}", Self::EXPECTED))
+            }
+        }
     }
 }
 
@@ -311,6 +339,7 @@ mod tests {
             "[0-9.]{0,4}(/|%)?[a-z]{0,3}",
             "[a-zA-Z0-9_.-]{0,66}",
             "max|[0-9]{11,13}",
+            "[35v](\\.[01]){0,2}",
             "\\PC{0,6}",
             "[a\\t\u{80}\u{a0}ü]{0,201}",
         ]
@@ -336,6 +365,7 @@ mod tests {
             agree::<RateOrMax>(&text, never);
             agree::<Share>(&text, |error| error.contains("between 0% and 100%"));
             agree::<Duration>(&text, |error| error.contains("at most 366d"));
+            agree::<MqttName>(&text, never);
             agree::<ScenarioName>(&text, never);
             agree::<Name>(&text, never);
             agree::<CommandName>(&text, never);
@@ -367,6 +397,12 @@ mod tests {
         check::<Address>("1.2.3.4", "\"1.2.3.4\" is not an address with a port, e.g. 127.0.0.1:0");
         check::<Share>("0.025", "\"0.025\" is not a share; did you mean 2.5%?");
         check::<Share>("25", "\"25\" is not a share: it needs a unit, e.g. 25%");
+        check::<MqttName>("5.0", "\"5.0\" is not a version of MQTT, \"3.1.1\" or \"5\"; did you mean \"5\"?");
+        check::<MqttName>(
+            "v3",
+            "\"v3\" is not a version of MQTT, \"3.1.1\" or \"5\"; did you mean \"3.1.1\"?",
+        );
+        check::<MqttName>("mqtt", "\"mqtt\" is not a version of MQTT, \"3.1.1\" or \"5\"");
         check::<RateOrMax>("min", "\"min\" is not a rate, e.g. 200/s, 50/min, 3/h");
     }
 }

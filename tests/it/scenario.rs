@@ -73,7 +73,14 @@ groups:
   zebra:
     count: 10
     client_id: "{group}:{seed}_{index:03}x{index}"
-    connect: { rate: 50/min, keep_alive: 65535s }
+    connect:
+      rate: 50/min
+      mqtt: "5"
+      clean_session: false
+      start_delay: 0s..2s
+      keep_alive: 65535s
+      backoff: { initial: 500ms, max: 30s, factor: 1.5, jitter: equal, max_attempts: 7 }
+      drops: { every: { lognormal: { p50: 10m, p99: 1h } }, down_for: 2s..5s, mid_command: 2% }
     behavior: &slow
       accept_delay: { constant: 20ms }
       delay: { lognormal: { p50: 120ms, p99: 2s } }
@@ -81,7 +88,11 @@ groups:
         rejected: { share: 33.3%, reason_code: BATTERY_LOW, reason: "not now: 5 %", delay: 100ms..300ms }
         failed: 0.1%
         no_answer: 0%
+        late: { share: 0.5%, by: 5s..60s, reason_code: RADIO_SLEPT, reason: asleep }
+        timed_out: 1%
+      duplicates: 0.25%
   ant:
+    connect: { mqtt: 3.1.1, backoff: { max: 100ms, factor: 3 }, drops: { mid_command: 1% } }
     behavior:
       <<: *slow
       delay: 1m 30s
@@ -281,6 +292,9 @@ fn schema_and_check_refuse_the_same_documents() {
         "needs a `rate`",
         "client id",
         "the label",
+        "must not be shorter",
+        "it must last longer",
+        "must be longer than",
     ];
     let validator = jsonschema::draft7::new(&schema()).unwrap();
     let full = full().resolved();

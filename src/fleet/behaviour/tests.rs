@@ -8,8 +8,9 @@ fn id(n: u128) -> ExecutionId {
     ExecutionId::from_uuid(n)
 }
 
-fn decision(kind: OutcomeKind, accept_ms: Option<u64>, delay_ms: u64) -> Decision {
-    Decision { kind, outcome: None, accept_us: accept_ms.map(|ms| ms * 1000), delay_us: delay_ms * 1000 }
+fn decision(kind: OutcomeKind, accept: Option<u64>, delay_ms: u64) -> Decision {
+    let accept_us = accept.map(|ms| ms * 1000);
+    Decision { kind, outcome: None, accept_us, delay_us: delay_ms * 1000, twice: false, drops_at: None }
 }
 
 /// A device that is online, and what it did.
@@ -61,6 +62,7 @@ fn an_answer_without_progress_comes_after_the_delay() {
         (OutcomeKind::Succeeded, Status::Succeeded),
         (OutcomeKind::Failed, Status::Failed),
         (OutcomeKind::Rejected, Status::Rejected),
+        (OutcomeKind::TimedOut, Status::TimedOut),
     ] {
         let mut bench = Bench::new();
         bench.request(1, 100, decision(kind, None, 50));

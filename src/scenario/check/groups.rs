@@ -4,14 +4,11 @@ use std::time::Duration;
 
 use super::super::client_id::{self, Clash, SearchBudget, clash};
 use super::super::document::Spot;
-use super::super::written::{Name, Text};
-use super::super::{Behavior, ClientIdTemplate, Connect, Group, OutcomeKind, PlannedOutcome};
-use super::{At, Collector, MAX_DEVICES, bounded_rate, given, raw, whole_seconds};
+use super::super::written::{Name, Reason, ReasonCode, Text};
+use super::super::{Behavior, ClientIdTemplate, Group, OutcomeKind, PlannedOutcome};
+use super::{At, Collector, MAX_DEVICES, connect, given, raw};
 use crate::dist::Delay;
 use crate::units::{Share, human_count};
-
-/// MQTT carries the keep-alive as 16 bits of seconds.
-const MAX_KEEP_ALIVE_SECONDS: u64 = 65_535;
 
 type RawGroups = At<raw::Named<Name, raw::Group>>;
 
@@ -39,11 +36,8 @@ fn group(name: &At<Text<Name>>, raw: &At<raw::Group>, collector: &Collector<'_>)
         client_id: raw
             .map_or_else(|| client_id::standard_for(&name), |raw| template(raw, &name, count, collector)),
         count,
-        connect: connect(raw.and_then(|raw| given(&raw.connect)), collector),
-        behavior: behavior
-            .map_or(Behavior { accept_delay: None, delay: Delay::ZERO, outcomes: Vec::new() }, |raw| {
-                self::behavior(raw, collector)
-            }),
+        connect: connect::check(raw.and_then(|raw| given(&raw.connect)), collector),
+        behavior: behavior.map_or_else(nothing, |raw| self::behavior(raw, collector)),
         name,
     }
 }
@@ -70,23 +64,9 @@ fn template(raw: &raw::Group, name: &str, count: u32, collector: &Collector<'_>)
     })
 }
 
-fn connect(raw: Option<&raw::Connect>, collector: &Collector<'_>) -> Connect {
-    let mut connect = Connect { rate: None, keep_alive: Duration::from_mins(1) };
-    let Some(raw) = raw else { return connect };
-    if let (Some(field), Some(rate)) = (&raw.rate, given(&raw.rate)) {
-        connect.rate = rate.0.0;
-        if let Some(rate) = connect.rate {
-            bounded_rate(rate, field.spot, collector);
-            if rate.per_second() <= 0.0 {
-                collector.report(field.spot, "at 0/s no device ever connects; give a rate, or max");
-            }
-        }
-    }
-    if let (Some(field), Some(keep_alive)) = (&raw.keep_alive, given(&raw.keep_alive)) {
-        connect.keep_alive = keep_alive.0;
-        whole_seconds(keep_alive.0, MAX_KEEP_ALIVE_SECONDS, "keep-alive", field.spot, collector);
-    }
-    connect
+/// Stands in for a behaviour that is missing or wrong.
+fn nothing() -> Behavior {
+    Behavior { accept_delay: None, delay: Delay::ZERO, outcomes: Vec::new(), duplicates: Share::ZERO }
 }
 
 fn behavior(raw: &raw::Behavior, collector: &Collector<'_>) -> Behavior {
@@ -94,10 +74,11 @@ fn behavior(raw: &raw::Behavior, collector: &Collector<'_>) -> Behavior {
         accept_delay: raw.accept_delay.as_ref().map(|field| delay(field, collector)),
         delay: delay(&raw.delay, collector),
         outcomes: raw.outcomes.as_ref().map(|field| outcomes(field, collector)).unwrap_or_default(),
+        duplicates: given(&raw.duplicates).map_or(Share::ZERO, |share| share.0),
     }
 }
 
-fn delay(field: &At<raw::Delay>, collector: &Collector<'_>) -> Delay {
+pub(super) fn delay(field: &At<raw::Delay>, collector: &Collector<'_>) -> Delay {
     match field.get() {
         None => Delay::ZERO,
         Some(raw::Delay::Constant(delay)) => Delay::constant(*delay),
@@ -137,18 +118,24 @@ fn lognormal(raw: &raw::LogNormal, collector: &Collector<'_>) -> Delay {
 /// its share is only compared with what the others leave: it must be exactly that.
 fn outcomes(field: &At<raw::Outcomes>, collector: &Collector<'_>) -> Vec<PlannedOutcome> {
     let Some(raw) = field.get() else { return Vec::new() };
-    let mut kinds = [
+    let kinds = [
         (OutcomeKind::Succeeded, &raw.succeeded),
         (OutcomeKind::Failed, &raw.failed),
         (OutcomeKind::Rejected, &raw.rejected),
+        (OutcomeKind::TimedOut, &raw.timed_out),
         (OutcomeKind::NoAnswer, &raw.no_answer),
     ];
-    kinds.sort_by_key(|(_, outcome)| {
-        outcome.as_ref().map(|outcome| collector.document().span(outcome.spot).start)
-    });
-    let outcomes: Vec<PlannedOutcome> =
-        kinds.iter().filter_map(|(kind, outcome)| planned(*kind, outcome.as_ref()?, collector)).collect();
-    let complete = kinds.iter().all(|(_, outcome)| !super::is_wrong(outcome));
+    let start = |spot| collector.document().span(spot).start;
+    let mut placed: Vec<(usize, PlannedOutcome)> = kinds
+        .iter()
+        .filter_map(|(kind, field)| Some((kind, field.as_ref()?)))
+        .filter_map(|(kind, field)| Some((start(field.spot), planned(*kind, field, collector)?)))
+        .collect();
+    placed
+        .extend(raw.late.as_ref().and_then(|field| Some((start(field.spot), late(field.get()?, collector)))));
+    placed.sort_by_key(|(start, _)| *start);
+    let outcomes: Vec<PlannedOutcome> = placed.into_iter().map(|(_, outcome)| outcome).collect();
+    let complete = kinds.iter().all(|(_, outcome)| !super::is_wrong(outcome)) && !super::is_wrong(&raw.late);
     if complete {
         shares(&outcomes, raw.succeeded.is_some(), field.spot, collector);
     }
@@ -186,9 +173,7 @@ fn planned(kind: OutcomeKind, field: &At<raw::Outcome>, collector: &Collector<'_
             collector.report(Spot::Key(spot.node()), format!("a device that says nothing has no `{key}`"));
         }
     }
-    if let (Some(reason), None) = (&details.reason, &details.reason_code) {
-        collector.report(Spot::Key(reason.spot.node()), "a `reason` needs a `reason_code` beside it");
-    }
+    reason_with_code(&details.reason, &details.reason_code, collector);
     Some(PlannedOutcome {
         kind,
         share: details.share.get().map_or(Share::ZERO, |share| share.0),
@@ -196,6 +181,28 @@ fn planned(kind: OutcomeKind, field: &At<raw::Outcome>, collector: &Collector<'_
         reason: given(&details.reason).map(|reason| reason.0.0.clone()),
         delay: details.delay.as_ref().map(|field| delay(field, collector)),
     })
+}
+
+fn late(raw: &raw::LateOutcome, collector: &Collector<'_>) -> PlannedOutcome {
+    reason_with_code(&raw.reason, &raw.reason_code, collector);
+    PlannedOutcome {
+        kind: OutcomeKind::Late,
+        share: raw.share.get().map_or(Share::ZERO, |share| share.0),
+        reason_code: given(&raw.reason_code).map(|code| code.0.0.clone()),
+        reason: given(&raw.reason).map(|reason| reason.0.0.clone()),
+        delay: Some(delay(&raw.by, collector)),
+    }
+}
+
+#[expect(clippy::ref_option, reason = "borrows fields as they stand")]
+fn reason_with_code(
+    reason: &Option<At<Text<Reason>>>,
+    code: &Option<At<Text<ReasonCode>>>,
+    collector: &Collector<'_>,
+) {
+    if let (Some(reason), None) = (reason, code) {
+        collector.report(Spot::Key(reason.spot.node()), "a `reason` needs a `reason_code` beside it");
+    }
 }
 
 fn shares(outcomes: &[PlannedOutcome], with_success: bool, spot: Spot, collector: &Collector<'_>) {

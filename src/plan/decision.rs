@@ -1,0 +1,85 @@
+//! How a device treats an execution. Each setting has a draw of its own, so that changing one leaves
+//! the others as they were.
+
+use crate::scenario::{Behavior, OutcomeKind};
+use crate::seed::{Draw, Purpose, Seed, Subject};
+use crate::units::Share;
+
+use super::{DeviceId, Plan};
+
+/// How a device treats one execution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Decision {
+    /// How it ends.
+    pub kind: OutcomeKind,
+    /// Index into the group's planned outcomes, for reason code and text; `None` for the rest.
+    pub outcome: Option<u8>,
+    /// Request taken up → IN_PROGRESS, in µs; `None` = none is sent.
+    pub accept_us: Option<u64>,
+    /// Request taken up (or IN_PROGRESS reply) → final answer, in µs; of a late one, the execution's
+    /// time-out → final answer. Not used by `NoAnswer`.
+    pub delay_us: u64,
+    /// Whether the final answer is sent twice in a row.
+    pub twice: bool,
+    /// The connection drops when this much of the delay has passed, in 65,536ths; `None` = it does not.
+    pub drops_at: Option<u16>,
+}
+
+impl Plan {
+    /// How `device` treats the `n`-th (from 0) distinct execution it holds.
+    pub fn decision(&self, device: DeviceId, n: u64) -> Decision {
+        let (group, subject) = self.subject(device);
+        let draws = Draws { seed: self.seed, subject, n };
+        let drops = group.connect.drops.map_or(Share::ZERO, |drops| drops.mid_command);
+        decide(&group.behavior, drops, &draws)
+    }
+}
+
+/// The draws for one execution of one device.
+struct Draws {
+    seed: Seed,
+    subject: Subject,
+    n: u64,
+}
+
+impl Draws {
+    fn at(&self, purpose: Purpose) -> Draw {
+        self.seed.at(purpose, self.subject, self.n)
+    }
+
+    /// What never happens needs no draw; the other draws do not depend on this one.
+    fn hits(&self, purpose: Purpose, share: Share) -> Option<Draw> {
+        if share.fraction() <= 0.0 {
+            return None;
+        }
+        let mut draw = self.at(purpose);
+        (draw.unit() < share.fraction()).then_some(draw)
+    }
+}
+
+fn decide(behavior: &Behavior, drops: Share, draws: &Draws) -> Decision {
+    let mut point = if behavior.outcomes.is_empty() { 1.0 } else { draws.at(Purpose::Decision).unit() };
+    let chosen = behavior.outcomes.iter().zip(0u8..).find(|(outcome, _)| {
+        let hit = point < outcome.share.fraction();
+        point -= outcome.share.fraction();
+        hit
+    });
+    let kind = chosen.map_or(OutcomeKind::Succeeded, |(outcome, _)| outcome.kind);
+    let delay = chosen.and_then(|(outcome, _)| outcome.delay).unwrap_or(behavior.delay);
+    let purpose = if kind == OutcomeKind::Late { Purpose::Late } else { Purpose::Delay };
+    Decision {
+        kind,
+        outcome: chosen.map(|(_, number)| number),
+        // A device that refuses, or says nothing, does not report progress first.
+        accept_us: behavior
+            .accept_delay
+            .filter(|_| !matches!(kind, OutcomeKind::Rejected | OutcomeKind::NoAnswer))
+            .map(|delay| delay.sample_us(&mut draws.at(Purpose::Accept))),
+        delay_us: delay.sample_us(&mut draws.at(purpose)),
+        twice: draws.hits(Purpose::Duplicate, behavior.duplicates).is_some(),
+        drops_at: draws.hits(Purpose::MidCommand, drops).map(|mut draw| {
+            // The upper 16 of 64 random bits.
+            u16::try_from(draw.bits() >> 48).unwrap_or(u16::MAX)
+        }),
+    }
+}
