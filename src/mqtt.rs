@@ -29,7 +29,7 @@ mod wire;
 mod agreement;
 
 pub use decode::{Sender, decode};
-pub use filter::{TopicError, filter_is_valid, levels_match, matches, topic_is_valid};
+pub use filter::{TopicError, filter_is_valid, levels_match, matches, split_shared, topic_is_valid};
 pub use packet::{
     Auth, ConnAck, ConnAckProperties, Connect, ConnectProperties, Disconnect, FilterRequest, FilterRequests,
     Filters, Packet, PacketId, PubAck, Publish, PublishProperties, QoS, RetainHandling, SubAck, Subscribe,

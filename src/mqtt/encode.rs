@@ -1,16 +1,26 @@
-//! Packets to bytes. Every function appends one whole packet to `out`, or nothing and says why.
+//! Packets to bytes. Every function appends one whole packet to `out`, or nothing and says why. Whatever
+//! MQTT 5 adds is left out for a connection of 3.1.1.
 //!
-//! Lengths and the agreement of flags are checked here, the characters of topics and filters are not:
-//! whoever makes a topic name from outside data checks it with `topic_is_valid` where it comes in.
+//! Lengths and the agreement of fields are checked here, the characters of topics and filters are not:
+//! whoever makes a topic name from outside data checks it with `topic_is_valid` where it comes in. How large
+//! a packet the peer takes is for the caller, who sees what was appended.
 
-use super::filter::{filter_is_valid, topic_is_valid};
-use super::packet::{
-    ConnAck, Connect, Disconnect, FilterRequest, PacketId, PubAck, Publish, QoS, SubAck, UnsubAck, Version,
-    Will,
-};
+mod connect;
+mod properties;
+mod subscribe;
+
+pub use connect::{connack, connect};
+pub use subscribe::{suback, subscribe, unsuback, unsubscribe};
+
+use self::properties::{BlockLength, Properties, Sink};
+use super::decode::may_carry;
+use super::filter::topic_is_valid;
+use super::packet::{Auth, Disconnect, PubAck, Publish, QoS, Version};
+use super::property::Property;
 use super::reason::ReasonCode;
+use super::violation::PacketKind;
 
-/// The largest remaining length that four bytes can say (table 2.4).
+/// The largest remaining length that four bytes can say (3.1.1, table 2.4; MQTT 5, table 1-1).
 const MAX_REMAINING: usize = 268_435_455;
 
 /// Why a packet cannot be written. Nothing was appended.
@@ -30,53 +40,49 @@ pub enum EncodeError {
     /// A PUBLISH whose QoS, identifier and DUP flag do not fit together.
     #[error("a packet identifier goes with QoS 1 and only with it, the DUP flag not with QoS 0")]
     QosMismatch,
-    /// A CONNECT with a password and no user name.
+    /// A message without a topic, and in MQTT 5 without a topic alias.
+    #[error("a message needs a topic name")]
+    NoTopic,
+    /// A CONNECT of 3.1.1 with a password and no user name.
     #[error("a password needs a user name")]
     PasswordWithoutUsername,
-    /// A reason that a CONNACK of 3.1.1 has no return code for ([MQTT-3.2.2-6]).
-    #[error("a CONNACK of MQTT 3.1.1 cannot say {0}")]
-    NoReturnCode(ReasonCode),
+    /// A CONNECT with a receive maximum of 0.
+    #[error("receive maximum is 0, must be 1 to 65535")]
+    ReceiveMaximum,
+    /// Authentication data or an AUTH without a method.
+    #[error("authentication needs a method")]
+    AuthenticationMethod,
+    /// A shared subscription with no local.
+    #[error("a shared subscription cannot be no local")]
+    SharedNoLocal,
+    /// A reason that this packet cannot give in this version.
+    #[error("a {0} cannot say {1}")]
+    Reason(PacketKind, ReasonCode),
+    /// A code that this packet cannot give in this version.
+    #[error("a {0} cannot carry the code {1:#04x}")]
+    Code(PacketKind, u8),
     /// A list that must have an entry has none.
     #[error("at least one {0} is needed")]
     Empty(&'static str),
 }
 
-/// Appends a CONNECT for protocol level 4.
-pub fn connect(out: &mut Vec<u8>, connect: &Connect<'_>) -> Result<(), EncodeError> {
-    if connect.password.is_some() && connect.username.is_none() {
-        return Err(EncodeError::PasswordWithoutUsername);
-    }
-    let client_id = Field::new("client identifier", connect.client_id.as_bytes())?;
-    let will = connect.will.as_ref().map(will_fields).transpose()?;
-    let username = connect.username.map(|name| Field::new("user name", name.as_bytes())).transpose()?;
-    let password = connect.password.map(|bytes| Field::new("password", bytes)).transpose()?;
-    let fields = || [client_id].into_iter().chain(will.into_iter().flatten()).chain(username).chain(password);
-    let body = 10 + fields().map(Field::size).sum::<usize>();
-
-    header(out, 0x10, body)?;
-    out.extend_from_slice(&[0, 4, b'M', b'Q', b'T', b'T', 4, connect_flags(connect)]);
-    out.extend_from_slice(&connect.keep_alive_s.to_be_bytes());
-    fields().for_each(|field| field.write(out));
-    Ok(())
-}
-
-/// Appends a CONNACK. The session is only present with [`ReasonCode::Success`] ([MQTT-3.2.2-4]).
-pub fn connack(out: &mut Vec<u8>, _version: Version, connack: &ConnAck<'_>) -> Result<(), EncodeError> {
-    let code = connack.reason.return_code().ok_or(EncodeError::NoReturnCode(connack.reason))?;
-    let flags = u8::from(connack.session_present && connack.reason == ReasonCode::Success);
-    out.extend_from_slice(&[0x20, 2, flags, code]);
-    Ok(())
-}
-
 /// Appends a PUBLISH.
-pub fn publish(out: &mut Vec<u8>, _version: Version, publish: &Publish<'_>) -> Result<(), EncodeError> {
-    debug_assert_eq!(topic_is_valid(publish.topic), Ok(()), "made from unchecked data");
+pub fn publish(out: &mut Vec<u8>, version: Version, publish: &Publish<'_>) -> Result<(), EncodeError> {
+    topic_is_made_here(publish.topic);
     let at_least_once = publish.qos == QoS::AtLeastOnce;
     if publish.id.is_some() != at_least_once || (publish.dup && !at_least_once) {
         return Err(EncodeError::QosMismatch);
     }
+    if publish.topic.is_empty() && (version == Version::V311 || publish.properties.topic_alias.is_none()) {
+        return Err(EncodeError::NoTopic);
+    }
     let topic = Field::new("topic name", publish.topic.as_bytes())?;
-    let body = topic.size() + if at_least_once { 2 } else { 0 } + publish.payload.len();
+    let block = match version {
+        Version::V311 => None,
+        Version::V5 => Some(BlockLength::measure(|block| publish_properties(block, publish))?),
+    };
+    let id_size = if at_least_once { 2 } else { 0 };
+    let body = topic.size() + id_size + block.map_or(0, BlockLength::size) + publish.payload.len();
     let flags = (u8::from(publish.dup) << 3) | ((publish.qos as u8) << 1) | u8::from(publish.retain);
 
     header(out, 0x30 | flags, body)?;
@@ -84,76 +90,39 @@ pub fn publish(out: &mut Vec<u8>, _version: Version, publish: &Publish<'_>) -> R
     if let Some(id) = publish.id {
         out.extend_from_slice(&id.get().to_be_bytes());
     }
+    if let Some(block) = block {
+        block.write(out, |block| publish_properties(block, publish))?;
+    }
     out.extend_from_slice(publish.payload);
     Ok(())
 }
 
-/// Appends a PUBACK.
-pub fn puback(out: &mut Vec<u8>, _version: Version, puback: &PubAck<'_>) -> Result<(), EncodeError> {
-    acknowledge(out, 0x40, puback.id);
-    Ok(())
-}
-
-/// Appends a SUBSCRIBE for the filters; 3.1.1 has no options but the QoS.
-pub fn subscribe(
-    out: &mut Vec<u8>,
-    _version: Version,
-    id: PacketId,
-    filters: &[FilterRequest<'_>],
-) -> Result<(), EncodeError> {
-    if filters.is_empty() {
-        return Err(EncodeError::Empty("topic filter"));
+/// Appends a PUBACK. 3.1.1 knows only success and is not told of another reason.
+pub fn puback(out: &mut Vec<u8>, version: Version, puback: &PubAck<'_>) -> Result<(), EncodeError> {
+    let [high, low] = puback.id.get().to_be_bytes();
+    let PubAck { reason, reason_string, user, .. } = *puback;
+    let plain = reason == ReasonCode::Success && reason_string.is_none() && user.is_empty();
+    if version == Version::V311 || plain {
+        out.extend_from_slice(&[0x40, 2, high, low]);
+        return Ok(());
     }
-    let mut body = 2;
-    for request in filters {
-        body += filter_field(request.filter)?.size() + 1;
+    if !may_carry(PacketKind::PubAck, reason.number()) {
+        return Err(EncodeError::Reason(PacketKind::PubAck, reason));
     }
-    header(out, 0x82, body)?;
-    out.extend_from_slice(&id.get().to_be_bytes());
-    for request in filters {
-        filter_field(request.filter)?.write(out);
-        out.push(request.qos as u8);
+    let block = BlockLength::measure(|block| {
+        block.text(Property::ReasonString, reason_string)?;
+        block.user(user)
+    })?;
+    if block.is_empty() {
+        out.extend_from_slice(&[0x40, 3, high, low, reason.number()]);
+        return Ok(());
     }
-    Ok(())
-}
-
-/// Appends a SUBACK with one code per filter of the SUBSCRIBE.
-pub fn suback(out: &mut Vec<u8>, _version: Version, suback: &SubAck<'_>) -> Result<(), EncodeError> {
-    if suback.codes.is_empty() {
-        return Err(EncodeError::Empty("return code"));
-    }
-    header(out, 0x90, 2 + suback.codes.len())?;
-    out.extend_from_slice(&suback.id.get().to_be_bytes());
-    out.extend_from_slice(suback.codes);
-    Ok(())
-}
-
-/// Appends an UNSUBSCRIBE for the filters.
-pub fn unsubscribe(
-    out: &mut Vec<u8>,
-    _version: Version,
-    id: PacketId,
-    filters: &[&str],
-) -> Result<(), EncodeError> {
-    if filters.is_empty() {
-        return Err(EncodeError::Empty("topic filter"));
-    }
-    let mut body = 2;
-    for filter in filters {
-        body += filter_field(filter)?.size();
-    }
-    header(out, 0xa2, body)?;
-    out.extend_from_slice(&id.get().to_be_bytes());
-    for filter in filters {
-        filter_field(filter)?.write(out);
-    }
-    Ok(())
-}
-
-/// Appends an UNSUBACK.
-pub fn unsuback(out: &mut Vec<u8>, _version: Version, unsuback: &UnsubAck<'_>) -> Result<(), EncodeError> {
-    acknowledge(out, 0xb0, unsuback.id);
-    Ok(())
+    header(out, 0x40, 3 + block.size())?;
+    out.extend_from_slice(&[high, low, reason.number()]);
+    block.write(out, |block| {
+        block.text(Property::ReasonString, reason_string)?;
+        block.user(user)
+    })
 }
 
 /// Appends a PINGREQ.
@@ -166,56 +135,119 @@ pub fn pingresp(out: &mut Vec<u8>) {
     out.extend_from_slice(&[0xd0, 0]);
 }
 
-/// Appends a DISCONNECT.
+/// Appends a DISCONNECT. 3.1.1 can only say that all is well.
+///
+/// A reason is followed by the length of its properties even if there are none, though it could be left out
+/// (MQTT 5, 3.14.2.2.1): clients are known that do not read the short form.
 pub fn disconnect(
     out: &mut Vec<u8>,
-    _version: Version,
-    _disconnect: &Disconnect<'_>,
+    version: Version,
+    disconnect: &Disconnect<'_>,
 ) -> Result<(), EncodeError> {
-    out.extend_from_slice(&[0xe0, 0]);
-    Ok(())
+    let reason = disconnect.reason;
+    let allowed = match version {
+        Version::V311 => reason == ReasonCode::Success,
+        Version::V5 => may_carry(PacketKind::Disconnect, reason.number()),
+    };
+    if !allowed {
+        return Err(EncodeError::Reason(PacketKind::Disconnect, reason));
+    }
+    let block = match version {
+        Version::V311 => None,
+        Version::V5 => Some(BlockLength::measure(|block| disconnect_properties(block, disconnect))?),
+    };
+    match block {
+        Some(block) if reason != ReasonCode::Success || !block.is_empty() => {
+            header(out, 0xe0, 1 + block.size())?;
+            out.push(reason.number());
+            block.write(out, |block| disconnect_properties(block, disconnect))
+        }
+        _ => {
+            out.extend_from_slice(&[0xe0, 0]);
+            Ok(())
+        }
+    }
 }
 
-fn connect_flags(connect: &Connect<'_>) -> u8 {
-    let will =
-        connect.will.map_or(0, |will| (1 << 2) | ((will.qos as u8) << 3) | (u8::from(will.retain) << 5));
-    (u8::from(connect.clean_start) << 1)
-        | will
-        | (u8::from(connect.password.is_some()) << 6)
-        | (u8::from(connect.username.is_some()) << 7)
+/// Appends an AUTH; only MQTT 5 has it.
+pub fn auth(out: &mut Vec<u8>, auth: &Auth<'_>) -> Result<(), EncodeError> {
+    if !may_carry(PacketKind::Auth, auth.reason.number()) {
+        return Err(EncodeError::Reason(PacketKind::Auth, auth.reason));
+    }
+    if *auth == Auth::default() {
+        out.extend_from_slice(&[0xf0, 0]);
+        return Ok(());
+    }
+    if auth.authentication_method.is_none() {
+        return Err(EncodeError::AuthenticationMethod);
+    }
+    let block = BlockLength::measure(|block| auth_properties(block, auth))?;
+    header(out, 0xf0, 1 + block.size())?;
+    out.push(auth.reason.number());
+    block.write(out, |block| auth_properties(block, auth))
 }
 
-fn will_fields<'a>(will: &Will<'a>) -> Result<[Field<'a>; 2], EncodeError> {
-    debug_assert_eq!(topic_is_valid(will.topic), Ok(()), "made from unchecked data");
-    Ok([Field::new("will topic", will.topic.as_bytes())?, Field::new("will message", will.payload)?])
+fn publish_properties<S: Sink>(
+    block: &mut Properties<'_, S>,
+    publish: &Publish<'_>,
+) -> Result<(), EncodeError> {
+    block.u16(Property::TopicAlias, publish.properties.topic_alias.map(Into::into));
+    block.message(&publish.properties)
 }
 
-fn filter_field(filter: &str) -> Result<Field<'_>, EncodeError> {
-    debug_assert_eq!(filter_is_valid(filter), Ok(()), "made from unchecked data");
-    Field::new("topic filter", filter.as_bytes())
+fn disconnect_properties<S: Sink>(
+    block: &mut Properties<'_, S>,
+    disconnect: &Disconnect<'_>,
+) -> Result<(), EncodeError> {
+    block.u32(Property::SessionExpiry, disconnect.session_expiry_s);
+    block.text(Property::ReasonString, disconnect.reason_string)?;
+    block.user(disconnect.user)?;
+    block.text(Property::ServerReference, disconnect.server_reference)
 }
 
-fn acknowledge(out: &mut Vec<u8>, first: u8, id: PacketId) {
-    let [high, low] = id.get().to_be_bytes();
-    out.extend_from_slice(&[first, 2, high, low]);
+fn auth_properties<S: Sink>(block: &mut Properties<'_, S>, auth: &Auth<'_>) -> Result<(), EncodeError> {
+    block.text(Property::AuthenticationMethod, auth.authentication_method)?;
+    block.bytes(Property::AuthenticationData, auth.authentication_data)?;
+    block.text(Property::ReasonString, auth.reason_string)?;
+    block.user(auth.user)
+}
+
+/// Catches in tests who passes on a topic from outside unchecked; an empty one is an error for all.
+fn topic_is_made_here(topic: &str) {
+    debug_assert!(topic.is_empty() || topic_is_valid(topic).is_ok(), "made from unchecked data: {topic:?}");
 }
 
 /// Appends the first byte and the remaining length, and makes room for the body.
 fn header(out: &mut Vec<u8>, first: u8, body: usize) -> Result<(), EncodeError> {
-    if body > MAX_REMAINING {
-        return Err(EncodeError::PacketTooLong(body));
-    }
+    let remaining = u32::try_from(body).ok().filter(|_| body <= MAX_REMAINING);
+    let remaining = remaining.ok_or(EncodeError::PacketTooLong(body))?;
     out.reserve(5 + body);
     out.push(first);
-    let mut left = body;
+    variable(out, remaining);
+    Ok(())
+}
+
+/// Appends a variable byte integer of at most 268,435,455 in the fewest bytes.
+fn variable(out: &mut Vec<u8>, value: u32) {
+    let mut left = value;
     loop {
         let [low, ..] = left.to_le_bytes();
         left >>= 7;
         if left == 0 {
             out.push(low & 0x7f);
-            return Ok(());
+            return;
         }
         out.push(low | 0x80);
+    }
+}
+
+/// How many bytes [`variable`] appends.
+fn variable_size(value: u32) -> usize {
+    match value {
+        0..=0x7f => 1,
+        0x80..=0x3fff => 2,
+        0x4000..=0x1f_ffff => 3,
+        _ => 4,
     }
 }
 
@@ -243,51 +275,4 @@ impl<'a> Field<'a> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    type Write<'a> = &'a dyn Fn(&mut Vec<u8>) -> Result<(), EncodeError>;
-
-    #[test]
-    fn what_cannot_be_written_leaves_no_byte_behind() {
-        let long = "x".repeat(65_536);
-        let id = PacketId::FIRST;
-        let v = Version::V311;
-        let message = Publish::new("a", b"");
-        let hello = Connect { password: Some(b"p"), ..Connect::new(v, "c") };
-        let huge = vec![0; MAX_REMAINING];
-        let too_long = |field| Err(EncodeError::FieldTooLong { field, length: 65_536 });
-        let rows: &[(Write<'_>, Result<(), EncodeError>)] = &[
-            (&|out| connect(out, &hello), Err(EncodeError::PasswordWithoutUsername)),
-            (
-                &|out| connect(out, &Connect { client_id: &long, password: None, ..hello }),
-                too_long("client identifier"),
-            ),
-            (&|out| publish(out, v, &Publish { id: Some(id), ..message }), Err(EncodeError::QosMismatch)),
-            (&|out| publish(out, v, &Publish { dup: true, ..message }), Err(EncodeError::QosMismatch)),
-            (
-                &|out| publish(out, v, &Publish { qos: QoS::AtLeastOnce, ..message }),
-                Err(EncodeError::QosMismatch),
-            ),
-            (
-                &|out| publish(out, v, &Publish { payload: &huge, ..message }),
-                Err(EncodeError::PacketTooLong(MAX_REMAINING + 3)),
-            ),
-            (&|out| subscribe(out, v, id, &[]), Err(EncodeError::Empty("topic filter"))),
-            (&|out| unsubscribe(out, v, id, &[]), Err(EncodeError::Empty("topic filter"))),
-            (&|out| suback(out, v, &SubAck::new(id, &[])), Err(EncodeError::Empty("return code"))),
-        ];
-        for (row, (write, expected)) in rows.iter().enumerate() {
-            let mut out = vec![7];
-            assert_eq!(write(&mut out), *expected, "row {row}");
-            assert_eq!(out, [7], "row {row}");
-        }
-    }
-
-    #[test]
-    fn packet_identifiers_go_round_without_zero() {
-        assert_eq!(PacketId::new(0), None);
-        assert_eq!(PacketId::FIRST.next().get(), 2);
-        assert_eq!(PacketId::new(u16::MAX).unwrap().next(), PacketId::FIRST);
-    }
-}
+mod tests;

@@ -24,6 +24,15 @@ pub enum TopicError {
     /// `+` that is not a whole level.
     #[error("[MQTT-4.7.1-3] `+` must be a whole level")]
     MisplacedPlus,
+    /// `$share/` and then no name.
+    #[error("[MQTT-4.8.2-1] has an empty share name")]
+    EmptyShareName,
+    /// A share name with `+` or `#`.
+    #[error("[MQTT-4.8.2-2] has a share name with a wildcard")]
+    ShareNameWildcard,
+    /// `$share/name` and then no filter.
+    #[error("[MQTT-4.8.2-2] has no topic filter behind its share name")]
+    NoSharedFilter,
 }
 
 /// Checks a topic name: what a PUBLISH carries.
@@ -64,6 +73,19 @@ pub fn filter_is_valid(filter: &str) -> Result<(), TopicError> {
         }
     }
     Ok(())
+}
+
+/// The share name and the filter of a shared subscription, `$share/{name}/{filter}` (MQTT 5, 4.8.2); `None` if
+/// `filter`, which must be valid, is not one.
+pub fn split_shared(filter: &str) -> Result<Option<(&str, &str)>, TopicError> {
+    let Some(shared) = filter.strip_prefix("$share/") else { return Ok(None) };
+    let (name, filter) = shared.split_once('/').unwrap_or((shared, ""));
+    match () {
+        () if name.is_empty() => Err(TopicError::EmptyShareName),
+        () if name.contains(['+', '#']) => Err(TopicError::ShareNameWildcard),
+        () if filter.is_empty() => Err(TopicError::NoSharedFilter),
+        () => Ok(Some((name, filter))),
+    }
 }
 
 /// Whether `filter` matches `topic`; both must be valid. A wildcard at the front does not match a topic
@@ -140,6 +162,30 @@ mod tests {
         ];
         for (filter, expected) in rows {
             assert_eq!(filter_is_valid(filter), *expected, "{filter:.40}");
+        }
+    }
+
+    #[test]
+    fn shared_filters_follow_section_4_8_2() {
+        type Split = Result<Option<(&'static str, &'static str)>, TopicError>;
+        let rows: &[(&str, Split)] = &[
+            ("$share/consumer1/sport/tennis/+", Ok(Some(("consumer1", "sport/tennis/+")))),
+            ("$share/a/#", Ok(Some(("a", "#")))),
+            ("$share/a//finance", Ok(Some(("a", "/finance")))),
+            ("$share/$b/$SYS/x", Ok(Some(("$b", "$SYS/x")))),
+            ("sport/$share/a/b", Ok(None)),
+            ("$share", Ok(None)),
+            ("$shared/a/b", Ok(None)),
+            ("$SHARE/a/b", Ok(None)),
+            ("$share/", Err(TopicError::EmptyShareName)),
+            ("$share//a", Err(TopicError::EmptyShareName)),
+            ("$share/+/a", Err(TopicError::ShareNameWildcard)),
+            ("$share/#", Err(TopicError::ShareNameWildcard)),
+            ("$share/a", Err(TopicError::NoSharedFilter)),
+            ("$share/a/", Err(TopicError::NoSharedFilter)),
+        ];
+        for (filter, expected) in rows {
+            assert_eq!(split_shared(filter), *expected, "{filter}");
         }
     }
 

@@ -119,7 +119,6 @@ impl Property {
     }
 
     /// The words of the standard.
-    #[expect(dead_code, reason = "decoding of MQTT 5 follows")]
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::PayloadFormat => "payload format indicator",

@@ -23,6 +23,11 @@ pub(super) fn variable(bytes: &[u8]) -> Result<Option<(u32, usize)>, BadInteger>
     if bytes.len() < 4 { Ok(None) } else { Err(BadInteger::Unended) }
 }
 
+/// Whether `value` fits in fewer than `length` bytes.
+pub(super) fn is_overlong(value: u32, length: usize) -> bool {
+    length > 1 && value >> (7 * (length - 1)) == 0
+}
+
 /// What is left to read.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Reader<'a> {
@@ -71,6 +76,13 @@ impl<'a> Reader<'a> {
         let (field, rest) = rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))?;
         self.rest = rest;
         Some(field)
+    }
+
+    /// The next `length` bytes.
+    pub(super) fn take(&mut self, length: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.rest.split_at_checked(length)?;
+        self.rest = rest;
+        Some(taken)
     }
 
     /// Everything that is left.

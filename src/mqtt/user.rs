@@ -53,7 +53,6 @@ impl<'a> UserProperties<'a> {
     }
 
     /// A stretch of a checked property block that begins and ends with a user property.
-    #[expect(dead_code, reason = "decoding of MQTT 5 follows")]
     pub(super) const fn from_checked(block: &'a [u8]) -> Self {
         Self { block }
     }

@@ -50,11 +50,10 @@ impl PacketKind {
             _ => return None,
         })
     }
-}
 
-impl std::fmt::Display for PacketKind {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
+    /// The type's name in the standard.
+    pub const fn name(self) -> &'static str {
+        match self {
             Self::Connect => "CONNECT",
             Self::ConnAck => "CONNACK",
             Self::Publish => "PUBLISH",
@@ -70,7 +69,13 @@ impl std::fmt::Display for PacketKind {
             Self::PingResp => "PINGRESP",
             Self::Disconnect => "DISCONNECT",
             Self::Auth => "AUTH",
-        })
+        }
+    }
+}
+
+impl std::fmt::Display for PacketKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
     }
 }
 
@@ -165,7 +170,7 @@ pub enum Violation {
     #[error("[MQTT-3.1.2-1] protocol name is not \"MQTT\"")]
     ProtocolName,
     /// A protocol level that is not spoken here; the server says so before it closes.
-    #[error("[MQTT-3.1.2-2] protocol level {0} is not supported, only 4 (MQTT 3.1.1)")]
+    #[error("[MQTT-3.1.2-2] protocol level {0} is not supported, only 4 (MQTT 3.1.1) and 5")]
     UnsupportedLevel(u8),
     /// Bit 0 of the connect flags.
     #[error("[MQTT-3.1.2-3] CONNECT has its reserved flag set")]
@@ -208,6 +213,77 @@ pub enum Violation {
     /// A reserved return code.
     #[error("[MQTT-3.9.3-2] SUBACK return code {0:#04x} is reserved")]
     SubAckCode(u8),
+    /// A variable byte integer of more than four bytes.
+    #[error("[MQTT-5 1.5.5] {0} goes on after its fourth byte")]
+    UnendedInteger(&'static str),
+    /// A variable byte integer of more bytes than it needs; 3.1.1 reads it.
+    #[error("[MQTT-1.5.5-1] {0} has more bytes than its value needs")]
+    OverlongInteger(&'static str),
+    /// A property that does not exist.
+    #[error("[MQTT-5 2.2.2.2] property {0:#04x} does not exist")]
+    UnknownProperty(u32),
+    /// A property in a packet that has no such one.
+    #[error("[MQTT-5 2.2.2.2] {place} has no {property}")]
+    PropertyNotAllowed {
+        /// The packet, or its will.
+        place: &'static str,
+        /// The property.
+        property: &'static str,
+    },
+    /// A property that the other end may send and this one may not.
+    #[error("[MQTT-3.3.4-6] [MQTT-3.14.2-2] a {sender} may not send {property} in a {packet}")]
+    PropertySender {
+        /// What came.
+        packet: PacketKind,
+        /// Who sent it.
+        sender: &'static str,
+        /// The property.
+        property: &'static str,
+    },
+    /// A property that may come once.
+    #[error("[MQTT-5 2.2.2.2] {place} has its {property} twice")]
+    PropertyTwice {
+        /// The packet, or its will.
+        place: &'static str,
+        /// The property.
+        property: &'static str,
+    },
+    /// A property with a value outside its range.
+    #[error("[MQTT-5 2.2.2.2] {property} is {value}, which is out of its range")]
+    PropertyValue {
+        /// The property.
+        property: &'static str,
+        /// What it says.
+        value: u32,
+    },
+    /// Topic alias 0.
+    #[error("[MQTT-3.3.2-8] topic alias is 0")]
+    ZeroTopicAlias,
+    /// Neither topic name nor topic alias.
+    #[error("[MQTT-5 3.3.2.1] PUBLISH has neither a topic name nor a topic alias")]
+    NoTopic,
+    /// Authentication data of no method, or an AUTH without one.
+    #[error("[MQTT-5 3.1.2.11.10] [MQTT-5 3.15.2.2.2] {0} has no authentication method")]
+    AuthenticationMethod(PacketKind),
+    /// A reason code that this packet cannot have, or not from this end.
+    #[error("[MQTT-5 2.4] a {sender} may not send reason code {code:#04x} in a {packet}")]
+    Reason {
+        /// What came.
+        packet: PacketKind,
+        /// Who sent it.
+        sender: &'static str,
+        /// The reason code.
+        code: u8,
+    },
+    /// Bits 6 and 7 of the subscription options.
+    #[error("[MQTT-3.8.3-5] SUBSCRIBE has reserved bits set in its options {0:#010b}")]
+    SubscribeReserved(u8),
+    /// Retain handling 3.
+    #[error("[MQTT-5 3.8.3.1] SUBSCRIBE has retain handling 3 in its options {0:#010b}")]
+    RetainHandling(u8),
+    /// No local on a shared subscription.
+    #[error("[MQTT-3.8.3-4] SUBSCRIBE asks for no local on a shared subscription")]
+    SharedNoLocal,
     /// Bytes given as user properties that are something else.
     #[error("[MQTT-5 2.2.2.2] not a block of user properties")]
     UserProperties,
@@ -232,11 +308,15 @@ impl Violation {
             | Self::WillRetainWithoutWill
             | Self::PasswordWithoutUsername
             | Self::Topic { error: TopicError::Nul | TopicError::TooLong, .. }
-            | Self::RequestedQos(_)
             | Self::ConnAckFlags(_)
-            | Self::UserProperties => ReasonCode::MalformedPacket,
+            | Self::UserProperties
+            | Self::UnendedInteger(_)
+            | Self::OverlongInteger(_)
+            | Self::UnknownProperty(_)
+            | Self::PropertyNotAllowed { .. }
+            | Self::SubscribeReserved(_)
+            | Self::DupAtMostOnce => ReasonCode::MalformedPacket,
             Self::WrongSender { .. }
-            | Self::DupAtMostOnce
             | Self::NotConnected
             | Self::SecondConnect
             | Self::ZeroPacketId(_)
@@ -244,14 +324,30 @@ impl Violation {
             | Self::NoFilter(_)
             | Self::ConnAckCode(_)
             | Self::SessionPresentRefused
-            | Self::SubAckCode(_) => ReasonCode::ProtocolError,
+            | Self::SubAckCode(_)
+            | Self::RequestedQos(_)
+            | Self::PropertySender { .. }
+            | Self::PropertyTwice { .. }
+            | Self::PropertyValue { .. }
+            | Self::NoTopic
+            | Self::AuthenticationMethod(_)
+            | Self::Reason { .. }
+            | Self::RetainHandling(_)
+            | Self::SharedNoLocal => ReasonCode::ProtocolError,
             Self::ProtocolName | Self::UnsupportedLevel(_) => ReasonCode::UnsupportedProtocolVersion,
             Self::QosTwo(_) => ReasonCode::QosNotSupported,
             Self::TooLarge { .. } => ReasonCode::PacketTooLarge,
             Self::Topic { error: TopicError::Wildcard, .. } => ReasonCode::TopicNameInvalid,
-            Self::Topic { error: TopicError::MisplacedHash | TopicError::MisplacedPlus, .. } => {
-                ReasonCode::TopicFilterInvalid
-            }
+            Self::ZeroTopicAlias => ReasonCode::TopicAliasInvalid,
+            Self::Topic {
+                error:
+                    TopicError::MisplacedHash
+                    | TopicError::MisplacedPlus
+                    | TopicError::EmptyShareName
+                    | TopicError::ShareNameWildcard
+                    | TopicError::NoSharedFilter,
+                ..
+            } => ReasonCode::TopicFilterInvalid,
         }
     }
 }
