@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# Drives `fleetsim backend` with clients that are not ours: mosquitto_pub and mosquitto_sub, and paho-mqtt
+# from PyPI, each as MQTT 3.1.1 and 5. Prints a line per check; the exit code is the number of failures.
+# rumqttc, the third one, is in tests/it/peers.rs.
+#
+#   tests/peers/run.sh [path of the fleetsim program]
+#
+# What is missing is installed: mosquitto-clients with apt-get (as root), paho-mqtt into target/peers.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+program=${1:-}
+if [ -z "$program" ]; then
+    cargo build --locked
+    program=target/debug/fleetsim
+fi
+
+if ! command -v mosquitto_sub >/dev/null; then
+    if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
+        echo "mosquitto_sub is missing: install the package mosquitto-clients" >&2
+        exit 127
+    fi
+    apt-get update -qq && apt-get install -qq -y mosquitto-clients >/dev/null
+fi
+
+python=target/peers/bin/python
+if ! "$python" -c 'import paho.mqtt' 2>/dev/null; then
+    python3 -m venv target/peers
+    "$python" -m pip install --quiet --disable-pip-version-check 'paho-mqtt==2.1.0'
+fi
+
+exec "$python" tests/peers/peers.py "$program"
