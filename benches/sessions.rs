@@ -11,7 +11,7 @@ use std::thread;
 
 use fleetsim::backend::broker::{Broker, Host, Message, serve};
 use fleetsim::clock::{Clock, thread_cpu};
-use fleetsim::mqtt::{Connect, FilterRequest, PacketId, Publish, QoS, Version, encode};
+use fleetsim::mqtt::{Connect, FilterRequest, PacketId, Publish, QoS, ReasonCode, Version, encode};
 use parking_lot::Mutex;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -35,9 +35,9 @@ impl Host for Router {
         f(&mut self.broker.lock())
     }
 
-    fn publish(&self, _: &str, publish: &Publish<'_>) {
-        let Publish { topic, payload, qos, retain, .. } = *publish;
-        self.with_broker(|broker| broker.publish(&Message { topic, payload, qos, retain }));
+    fn publish(&self, from: &str, publish: &Publish<'_>) -> ReasonCode {
+        let message = Message::of_client(from, publish, self.clock.now());
+        self.with_broker(|broker| broker.publish(&message)).reason()
     }
 }
 
@@ -79,8 +79,7 @@ async fn measure(host: &Arc<Router>, address: SocketAddr) {
     for round in 0..COMMANDS {
         for device in 0..SESSIONS {
             let topic = format!("$aws/commands/things/sensor-{device:06}/executions/e{round}/request/json");
-            let message =
-                Message { topic: &topic, payload: &[b'x'; 200], qos: QoS::AtLeastOnce, retain: false };
+            let message = Message::new(&topic, &[b'x'; 200], QoS::AtLeastOnce);
             let delivered = host.with_broker(|broker| broker.publish(&message));
             assert_eq!(delivered.sessions, 1);
             // The tasks write now and then, as they would beside a busy API.
@@ -101,7 +100,7 @@ async fn measure(host: &Arc<Router>, address: SocketAddr) {
     let begun = thread_cpu();
     let mut dropped = 0;
     for topic in &topics {
-        let message = Message { topic, payload: &[b'x'; 200], qos: QoS::AtMostOnce, retain: false };
+        let message = Message::new(topic, &[b'x'; 200], QoS::AtMostOnce);
         dropped += host.with_broker(|broker| broker.publish(&message)).dropped;
     }
     let each = nanoseconds_since(begun) / SESSIONS as u128;

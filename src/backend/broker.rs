@@ -1,24 +1,29 @@
-//! The MQTT plane of the backend: sessions, subscriptions and delivery.
+//! The MQTT plane of the backend: sessions, subscriptions and delivery, for MQTT 3.1.1 and 5.
 //!
 //! [`Broker`] is the state, kept by the backend behind its one lock; [`serve`] is the task of one
 //! connection. A message goes from [`Broker::publish`] straight into the out-buffer of every session
-//! that wants it; the session's task is woken and writes all that waits at once.
+//! that wants it; the session's task is woken and writes all that waits at once. What a client is not
+//! there for, or has no room for, its session keeps (`session`); a session may outlive its connection
+//! (`lifecycle`).
 //!
 //! Lock order: the broker, then a session; a task takes only its own session's lock, and calls
 //! [`Host::publish`] with none held.
 //!
 //! Not here: what a message means. Every PUBLISH of a client goes to the [`Host`], which decides. Not
-//! offered: QoS 2, as on AWS IoT Core; sessions outlive no connection and nothing is retained.
+//! offered, as on AWS IoT Core: QoS 2 and subscription identifiers.
 
 mod connection;
 mod counters;
 mod in_flight;
+mod lifecycle;
 #[cfg_attr(not(test), expect(dead_code, reason = "the sessions, which come next, ask for them"))]
 mod limits;
+mod message;
 #[cfg_attr(not(test), expect(dead_code, reason = "the sessions, which come next, keep and deliver them"))]
 mod retained;
 mod routes;
 mod session;
+mod will;
 
 #[cfg(test)]
 mod tests;
@@ -27,20 +32,21 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::clock::Clock;
-use crate::mqtt;
+use crate::mqtt::{self, ReasonCode};
 
 pub use connection::{MAX_PACKET_BYTES, serve};
 pub use counters::BrokerCounters;
 use counters::Tally;
-use routes::{Grant, Record, Routes};
-use session::{Session, SessionKey};
+pub(crate) use lifecycle::publish_due_wills;
+use lifecycle::{Attached, Away, AwaySessions};
+use message::Outgoing;
+pub use message::{Delivered, Message};
+use routes::{Grant, NotGranted, Record, Routes};
+use session::{Books, ConnectionNumber, Session, SessionKey, Taken};
 
 /// Subscriptions of one session. AWS IoT Core takes 50 per connection; this leaves room for a gateway
 /// with its devices behind it, and with [`routes::MAX_FILTER_BYTES`] bounds a session to a few MB.
 const MAX_SUBSCRIPTIONS: usize = 1000;
-
-/// The SUBACK code for a filter that is not granted (table 3.9.3).
-const REFUSED: u8 = 0x80;
 
 /// Room for delivery targets that is kept between messages; a rare larger fan-out allocates anew.
 const TARGETS_KEPT: usize = 64 * 1024;
@@ -57,31 +63,20 @@ pub trait Host: Send + Sync + 'static {
 
     /// Takes a PUBLISH that the client `from` has sent, or its will. Called without the lock held; the
     /// host routes it, to the command engine or with [`Broker::publish`]. A QoS 1 message is acknowledged
-    /// when this returns. A will of QoS 1 was never on the wire and carries the identifier 1.
-    fn publish(&self, from: &str, publish: &mqtt::Publish<'_>);
-}
+    /// when this returns, in MQTT 5 with the reason it returns. A will of QoS 1 was never on the wire and
+    /// carries the identifier 1.
+    fn publish(&self, from: &str, publish: &mqtt::Publish<'_>) -> ReasonCode;
 
-/// A message for whoever subscribed to its topic.
-#[derive(Debug, Clone, Copy)]
-pub struct Message<'a> {
-    /// A valid topic name.
-    pub topic: &'a str,
-    /// The message itself.
-    pub payload: &'a [u8],
-    /// The most a subscriber gets; its own subscription may grant less.
-    pub qos: mqtt::QoS,
-    /// Whether it is to be kept for later subscribers. Not stored yet; and a delivery to a subscription
-    /// that exists never carries the flag ([MQTT-3.3.1-9]).
-    pub retain: bool,
-}
+    /// Whether the client may subscribe to a well-formed filter; with a wildcard it may cover what the
+    /// client may not have.
+    fn may_subscribe(&self, _client_id: &str, _filter: &str) -> bool {
+        true
+    }
 
-/// What became of a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Delivered {
-    /// Sessions in whose out-buffer it is.
-    pub sessions: u32,
-    /// Sessions that subscribed to it and did not take it, because something of theirs was full.
-    pub dropped: u32,
+    /// Whether the client may connect: [`ReasonCode::Success`], or what its CONNACK says instead.
+    fn may_connect(&self, _connect: &mqtt::Connect<'_>) -> ReasonCode {
+        ReasonCode::Success
+    }
 }
 
 /// All sessions and who subscribed to what.
@@ -94,18 +89,30 @@ pub struct Broker {
     slots: Vec<Option<Slot>>,
     free: Vec<SessionKey>,
     routes: Routes,
-    /// Counts attachments; each session carries the count at its own.
+    away: AwaySessions,
+    /// Counts sessions; each carries the count at its beginning.
     generation: u64,
+    /// Connections now, and ever: the number of the last.
+    connections: u64,
+    connections_total: u64,
     subscriptions: u64,
     tally: Arc<Tally>,
     /// Scratch for the targets of one message.
     targets: Vec<(SessionKey, Grant)>,
+    /// Scratch for the packet that is kept of one message.
+    encoded: Vec<u8>,
 }
 
 #[derive(Debug)]
 struct Slot {
     session: Arc<Session>,
     record: Record,
+    /// The present connection, or none.
+    connection: ConnectionNumber,
+    /// How long the session lasts after the connection, in seconds; 0 is not at all.
+    expiry_s: u32,
+    // Boxed: most sessions are connected.
+    away: Option<Box<Away>>,
 }
 
 impl Broker {
@@ -117,121 +124,111 @@ impl Broker {
             slots: Vec::new(),
             free: Vec::new(),
             routes: Routes::default(),
+            away: AwaySessions::default(),
             generation: 0,
+            connections: 0,
+            connections_total: 0,
             subscriptions: 0,
             tally: Arc::default(),
             targets: Vec::new(),
+            encoded: Vec::new(),
         }
     }
 
-    /// Puts `message` into the out-buffer of every session that subscribed to it: once each, at the
-    /// highest granted QoS, whatever the number of its subscriptions that match; and once more for each
-    /// shared subscription whose turn it is.
+    /// Gives `message` to every session that subscribed to it: once each, with what its subscriptions that
+    /// match grant together, whatever their number; and once more for each shared subscription whose turn
+    /// it is.
     pub fn publish(&mut self, message: &Message<'_>) -> Delivered {
-        let mut targets = std::mem::take(&mut self.targets);
-        self.routes.collect(message.topic, &mut targets);
-        // A session that is here is connected, so whose turn it is can take it.
-        self.routes.collect_shared(message.topic, &mut targets, |_| true);
+        let now = self.clock.now();
         let mut delivered = Delivered::default();
+        if message.expires_at.is_some_and(|at| at < now) {
+            self.tally.expired.add(1);
+            return delivered;
+        }
+        let mut targets = std::mem::take(&mut self.targets);
+        let mut encoded = std::mem::take(&mut self.encoded);
+        self.routes.collect(message.topic, &mut targets);
+        // Whoever is connected comes before those who are away: they get it now.
+        let is_ready = |key: SessionKey| is_connected(&self.slots, key);
+        self.routes.collect_shared(message.topic, &mut targets, is_ready);
+        let mut outgoing = Outgoing::new(message, now, &mut encoded);
         for (key, grant) in targets.drain(..) {
-            let Some(slot) = self.slots.get(key.index()).and_then(Option::as_ref) else { continue };
-            match slot.session.deliver(message, grant.qos) {
-                Ok(()) => delivered.sessions += 1,
-                Err(refusal) => {
-                    self.tally.dropped(refusal);
-                    delivered.dropped += 1;
-                }
-            }
+            self.deliver(key, grant, message, &mut outgoing, &mut delivered);
         }
         if targets.capacity() <= TARGETS_KEPT {
             self.targets = targets;
         }
+        self.encoded = encoded;
         self.tally.messages_out.add(u64::from(delivered.sessions));
+        self.make_room_away();
         delivered
     }
 
     /// What has happened so far.
     pub fn counters(&self) -> BrokerCounters {
-        let connections = (self.slots.len() - self.free.len()) as u64;
-        self.tally.read(self.clock.now(), connections, self.generation, self.subscriptions)
+        BrokerCounters {
+            at: self.clock.now(),
+            connections: self.connections,
+            connections_total: self.connections_total,
+            sessions: (self.slots.len() - self.free.len()) as u64,
+            subscriptions: self.subscriptions,
+            ..self.tally.read()
+        }
     }
 
-    /// Begins the session of a client that has connected. A connection with the same identifier is told
-    /// to close and has lost its subscriptions when this returns ([MQTT-3.1.4-2]).
-    fn attach(&mut self, client_id: &str) -> Arc<Session> {
-        if let Some(key) = self.by_client.get(client_id).copied() {
-            if let Some(old) = self.vacate(key) {
-                old.close();
+    fn deliver(
+        &mut self,
+        key: SessionKey,
+        grant: Grant,
+        message: &Message<'_>,
+        outgoing: &mut Outgoing<'_>,
+        delivered: &mut Delivered,
+    ) {
+        let Some(slot) = self.slots.get(key.index()).and_then(Option::as_ref) else { return };
+        if grant.no_local && message.from == Some(&**slot.session.client_id()) {
+            return;
+        }
+        // A delivery to a subscription that exists carries the flag only if it asked for it
+        // ([MQTT-3.3.1-12], -13; 3.1.1: [MQTT-3.3.1-9]).
+        let retain = message.retain && grant.retain_as_published;
+        let books = Books { clock: self.clock, tally: &self.tally };
+        match slot.session.deliver(outgoing, message.qos.min(grant.qos), retain, books) {
+            Ok(Taken::Sent) => delivered.sessions += 1,
+            Ok(Taken::Kept(bytes)) => {
+                delivered.kept += 1;
+                self.tally.kept.add(1);
+                self.grew_while_away(key, bytes);
             }
-            self.tally.takeovers.add(1);
-        }
-        self.generation += 1;
-        let key = self.free.pop().unwrap_or_else(|| SessionKey::from_index(self.slots.len()));
-        let session = Arc::new(Session::new(Arc::from(client_id), key, self.generation));
-        let slot = Slot { session: Arc::clone(&session), record: Record::default() };
-        match self.slots.get_mut(key.index()) {
-            Some(place) => *place = Some(slot),
-            None => self.slots.push(Some(slot)),
-        }
-        self.by_client.insert(Arc::clone(session.client_id()), key);
-        session
-    }
-
-    /// As [`Broker::attach`] for a client that leaves the choice of an identifier to the server.
-    fn attach_anonymous(&mut self) -> Arc<Session> {
-        let mut number = self.generation + 1;
-        let mut client_id = format!("anonymous-{number}");
-        while self.by_client.contains_key(&*client_id) {
-            number += 1;
-            client_id = format!("anonymous-{number}");
-        }
-        self.attach(&client_id)
-    }
-
-    /// Ends a session with its subscriptions. Nothing happens if it has ended already: the place may
-    /// belong to a later generation by now.
-    fn detach(&mut self, session: &Session) {
-        if slot_of(&mut self.slots, session).is_some() {
-            self.vacate(session.key());
+            Ok(Taken::Missed) => self.tally.missed_away.add(1),
+            Err(refusal) => {
+                self.tally.dropped(refusal);
+                delivered.dropped += 1;
+            }
         }
     }
 
-    /// Adds a subscription, or changes its QoS; returns the SUBACK code.
-    fn subscribe(&mut self, session: &Session, filter: &str, qos: mqtt::QoS) -> u8 {
-        let Some(slot) = slot_of(&mut self.slots, session) else { return REFUSED };
+    /// Adds a subscription, or changes what it grants; says whether it is new.
+    fn subscribe(&mut self, attached: &Attached, filter: &str, grant: Grant) -> Result<bool, NotGranted> {
+        let slot = slot_of_connection(&mut self.slots, attached).ok_or(NotGranted::NoSession)?;
         // A subscription that is repeated would be taken even by a full session; that is not worth a look-up.
         if slot.record.len() >= MAX_SUBSCRIPTIONS {
-            return REFUSED;
+            return Err(NotGranted::TooMany);
         }
-        match self.routes.subscribe(&mut slot.record, &slot.session, filter, Grant::of(qos)) {
-            Ok(is_new) => {
-                self.subscriptions += u64::from(is_new);
-                qos as u8
-            }
-            Err(_) => REFUSED,
-        }
+        let is_new = self.routes.subscribe(&mut slot.record, &slot.session, filter, grant)?;
+        self.subscriptions += u64::from(is_new);
+        Ok(is_new)
     }
 
-    /// Removes a subscription, if there is one with exactly this filter.
-    fn unsubscribe(&mut self, session: &Session, filter: &str) {
-        if let Some(slot) = slot_of(&mut self.slots, session) {
-            let removed = self.routes.unsubscribe(&mut slot.record, session.key(), filter);
-            self.subscriptions -= u64::from(removed);
-        }
+    /// Removes a subscription, if there is one with exactly this filter; says whether there was.
+    fn unsubscribe(&mut self, attached: &Attached, filter: &str) -> bool {
+        let Some(slot) = slot_of_connection(&mut self.slots, attached) else { return false };
+        let removed = self.routes.unsubscribe(&mut slot.record, attached.session.key(), filter);
+        self.subscriptions -= u64::from(removed);
+        removed
     }
 
     fn tally(&self) -> Arc<Tally> {
         Arc::clone(&self.tally)
-    }
-
-    /// Frees a place and everything that refers to it.
-    fn vacate(&mut self, key: SessionKey) -> Option<Arc<Session>> {
-        let Slot { session, record } = self.slots.get_mut(key.index())?.take()?;
-        self.subscriptions -= record.len() as u64;
-        self.routes.remove(&record, key);
-        self.by_client.remove(session.client_id());
-        self.free.push(key);
-        Some(session)
     }
 }
 
@@ -239,4 +236,15 @@ impl Broker {
 fn slot_of<'a>(slots: &'a mut [Option<Slot>], session: &Session) -> Option<&'a mut Slot> {
     let slot = slots.get_mut(session.key().index())?.as_mut()?;
     (slot.session.generation() == session.generation()).then_some(slot)
+}
+
+/// The slot of a connection's session, as long as it is that session's present connection.
+fn slot_of_connection<'a>(slots: &'a mut [Option<Slot>], attached: &Attached) -> Option<&'a mut Slot> {
+    slot_of(slots, &attached.session).filter(|slot| slot.connection == attached.connection)
+}
+
+/// Whether the client of a session is there.
+fn is_connected(slots: &[Option<Slot>], key: SessionKey) -> bool {
+    let slot = slots.get(key.index()).and_then(Option::as_ref);
+    slot.is_some_and(|slot| slot.connection != ConnectionNumber::NONE)
 }

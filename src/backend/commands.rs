@@ -37,6 +37,11 @@ impl Command {
         self.payload.as_ref().map_or(&[], |payload| &payload.content)
     }
 
+    /// What they are, if there are any.
+    pub fn content_type(&self) -> Option<&str> {
+        self.payload.as_ref().map(CommandPayload::content_type)
+    }
+
     /// As GetCommand shows it; `seconds` turns an instant into epoch seconds.
     pub fn describe(&self, seconds: impl Fn(Instant) -> f64) -> GetCommandResponse {
         GetCommandResponse {

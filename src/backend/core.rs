@@ -188,13 +188,14 @@ impl Core {
         });
     }
 
-    /// Times out what is due, a bounded number at once; returns whether more may be.
+    /// Times out what is due, executions before sessions, a bounded number at once; returns whether more
+    /// may be.
     pub fn time_out_due(&mut self) -> bool {
         /// About a millisecond of work: whoever waits for the lock does not notice.
         const BATCH: usize = 256;
         let now = self.clock.now();
         for _ in 0..BATCH {
-            let Some(key) = self.timers.pop_due(now) else { return false };
+            let Some(key) = self.timers.pop_due(now) else { return self.broker.time_out_due() };
             self.fall_due(key, now);
         }
         true
@@ -202,12 +203,13 @@ impl Core {
 
     /// When the timer has to fire next.
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.timers.next()
+        self.timers.next().into_iter().chain(self.broker.next_deadline()).min()
     }
 
     /// Whether the timer task sleeps too long now; asking forgets it.
     pub fn take_timer_is_early(&mut self) -> bool {
-        std::mem::take(&mut self.timer_is_early)
+        // Both are asked: a short cut would leave the second for the next call.
+        std::mem::take(&mut self.timer_is_early) | self.broker.take_timer_is_early()
     }
 
     /// The store as it stands.
@@ -254,7 +256,8 @@ impl Core {
         self.timers.sweep(executions.open(), is_open);
     }
 
-    /// The command's own bytes, at QoS 1 and not retained.
+    /// The command's own bytes, at QoS 1 and not retained, with its content type; they expire when the
+    /// execution times out.
     fn publish_request(&mut self, key: Key) {
         let Some(record) = self.executions.record(key) else { return };
         if !self.hooks.publishes(&record.id) {
@@ -267,8 +270,10 @@ impl Core {
             let form = Form::Request(record.command.format);
             DeviceTopic { kind: record.kind, device: record.device(), execution, form }.write_to(topic);
         });
-        let payload = record.command.content();
-        self.broker.publish(&Message { topic, payload, qos: QoS::AtLeastOnce, retain: false });
+        let mut message = Message::new(topic, record.command.content(), QoS::AtLeastOnce);
+        message.properties.content_type = record.command.content_type();
+        message.expires_at = Some(record.deadline());
+        self.broker.publish(&message);
     }
 
     fn publish_event(&mut self, key: Key, state: State, at: Instant) {
@@ -279,7 +284,7 @@ impl Core {
         payload.clear();
         write_event_topic(topic, &record.command.id, state.status());
         events::write(payload, record, (&self.region, &self.account), state, wall_ms);
-        self.broker.publish(&Message { topic, payload, qos: QoS::AtLeastOnce, retain: false });
+        self.broker.publish(&Message::new(topic, payload, QoS::AtLeastOnce));
     }
 
     fn answer(&mut self, asker: &Asker<'_>, reply: Reply) {
@@ -305,7 +310,7 @@ impl Core {
         payload.clear();
         to.write_to(topic);
         write(payload);
-        self.broker.publish(&Message { topic, payload, qos: QoS::AtLeastOnce, retain: false });
+        self.broker.publish(&Message::new(topic, payload, QoS::AtLeastOnce));
     }
 
     fn next_id(&mut self) -> ExecutionId {

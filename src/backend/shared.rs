@@ -7,11 +7,11 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc};
 
 use super::Config;
-use super::broker::{Broker, Host, Message};
+use super::broker::{Broker, Host, Message, publish_due_wills};
 use super::core::{Asker, Core};
 use super::policy::Policy;
 use crate::clock::{Clock, Instant};
-use crate::mqtt;
+use crate::mqtt::{self, ReasonCode};
 use crate::protocol::{DeviceTopic, Form, Format, Update, UpdateError, UpdateErrorCode};
 use crate::seed::{Purpose, Seed, Subject};
 use crate::units::micros;
@@ -85,9 +85,10 @@ impl Shared {
         result
     }
 
-    /// Times out what is due; returns when to look again. The lock is free between batches.
+    /// Times out what is due, and publishes the wills whose time has come; returns when to look again. The lock is free between batches.
     pub fn time_out_due(&self) -> Option<Instant> {
         while self.with_core(Core::time_out_due) {}
+        publish_due_wills(self);
         self.with_core(|core| core.next_deadline())
     }
 
@@ -194,7 +195,8 @@ fn read_update(format: Format, payload: &[u8]) -> Result<Update, UpdateError> {
     }
 }
 
-/// The broker hands over whatever clients publish. What the policy does not allow is dropped and counted.
+/// The broker hands over whatever clients publish. What the policy does not allow is dropped and counted,
+/// which only a client of MQTT 5 is told.
 impl Host for Shared {
     fn clock(&self) -> Clock {
         self.clock
@@ -204,19 +206,22 @@ impl Host for Shared {
         self.with_core(|core| f(&mut core.broker))
     }
 
-    fn publish(&self, from: &str, publish: &mqtt::Publish<'_>) {
-        let mqtt::Publish { topic, payload, qos, retain, .. } = *publish;
-        if !self.policy.may_publish(from, topic) {
+    fn publish(&self, from: &str, publish: &mqtt::Publish<'_>) -> ReasonCode {
+        if !self.policy.may_publish(from, publish.topic) {
             self.publishes_refused.fetch_add(1, Ordering::Relaxed);
-            return;
+            return ReasonCode::NotAuthorized;
         }
-        match DeviceTopic::parse(topic) {
-            Some(topic @ DeviceTopic { form: Form::Response(format), .. }) => {
-                self.update(topic, format, payload);
-            }
-            _ => {
-                self.with_broker(|broker| broker.publish(&Message { topic, payload, qos, retain }));
-            }
+        if let Some(topic @ DeviceTopic { form: Form::Response(format), .. }) =
+            DeviceTopic::parse(publish.topic)
+        {
+            self.update(topic, format, publish.payload);
+            return ReasonCode::Success;
         }
+        let message = Message::of_client(from, publish, self.clock.now());
+        self.with_broker(|broker| broker.publish(&message)).reason()
+    }
+
+    fn may_subscribe(&self, client_id: &str, filter: &str) -> bool {
+        self.policy.may_subscribe(client_id, filter)
     }
 }

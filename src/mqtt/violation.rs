@@ -131,6 +131,26 @@ pub enum Violation {
     /// A CONNECT on a connection that stands; only the server can tell.
     #[error("[MQTT-3.1.0-2] second CONNECT on one connection")]
     SecondConnect,
+    /// A topic alias above what the server announced; only the server can tell.
+    #[error("[MQTT-5 MQTT-3.3.2-9] topic alias {found} is above the maximum of {max}")]
+    TopicAliasTooLarge {
+        /// The alias.
+        found: u16,
+        /// The announced maximum.
+        max: u16,
+    },
+    /// An alias without a topic that was never set to one; only the server can tell.
+    #[error("[MQTT-5 3.3.2.3.4] topic alias {0} stands for no topic")]
+    UnknownTopicAlias(u16),
+    /// A SUBSCRIBE with an identifier, which the CONNACK said is not offered; only the server can tell.
+    #[error("[MQTT-5 3.2.2.3.12] subscription identifiers are not offered")]
+    SubscriptionIdentifier,
+    /// A session that was to end with its connection is to outlive it after all; only the server can tell.
+    #[error("[MQTT-5 3.14.2.2.2] DISCONNECT sets a session expiry that the CONNECT did not")]
+    SessionExpiryRaised,
+    /// AUTH without an exchange that goes on; only the server can tell.
+    #[error("[MQTT-5 MQTT-4.12.0-6] AUTH without an authentication method in the CONNECT")]
+    UnexpectedAuth,
     /// A packet of fixed length has another one.
     #[error("[MQTT 2.2.3] {packet} has remaining length {found}, must be {expected}")]
     Length {
@@ -317,6 +337,9 @@ impl Violation {
             | Self::SubscribeReserved(_)
             | Self::DupAtMostOnce => ReasonCode::MalformedPacket,
             Self::WrongSender { .. }
+            | Self::UnknownTopicAlias(_)
+            | Self::SessionExpiryRaised
+            | Self::UnexpectedAuth
             | Self::NotConnected
             | Self::SecondConnect
             | Self::ZeroPacketId(_)
@@ -337,8 +360,9 @@ impl Violation {
             Self::ProtocolName | Self::UnsupportedLevel(_) => ReasonCode::UnsupportedProtocolVersion,
             Self::QosTwo(_) => ReasonCode::QosNotSupported,
             Self::TooLarge { .. } => ReasonCode::PacketTooLarge,
+            Self::SubscriptionIdentifier => ReasonCode::SubscriptionIdentifiersNotSupported,
             Self::Topic { error: TopicError::Wildcard, .. } => ReasonCode::TopicNameInvalid,
-            Self::ZeroTopicAlias => ReasonCode::TopicAliasInvalid,
+            Self::ZeroTopicAlias | Self::TopicAliasTooLarge { .. } => ReasonCode::TopicAliasInvalid,
             Self::Topic {
                 error:
                     TopicError::MisplacedHash

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use fleetsim::backend::broker::{Broker, Delivered, Host, Message, serve};
 use fleetsim::clock::Clock;
-use fleetsim::mqtt::{Publish, QoS};
+use fleetsim::mqtt::{Publish, QoS, ReasonCode};
 use parking_lot::Mutex;
 use rumqttc::{AsyncClient, Event, EventLoop, MqttOptions, Packet};
 use tokio::net::TcpListener;
@@ -26,9 +26,9 @@ impl Host for Router {
         f(&mut self.broker.lock())
     }
 
-    fn publish(&self, _: &str, publish: &Publish<'_>) {
-        let Publish { topic, payload, qos, retain, .. } = *publish;
-        self.with_broker(|broker| broker.publish(&Message { topic, payload, qos, retain }));
+    fn publish(&self, from: &str, publish: &Publish<'_>) -> ReasonCode {
+        let message = Message::of_client(from, publish, self.clock.now());
+        self.with_broker(|broker| broker.publish(&message)).reason()
     }
 }
 
@@ -50,7 +50,7 @@ impl Router {
     }
 
     fn send(&self, topic: &str, payload: &[u8], qos: QoS) -> Delivered {
-        self.with_broker(|broker| broker.publish(&Message { topic, payload, qos, retain: false }))
+        self.with_broker(|broker| broker.publish(&Message::new(topic, payload, qos)))
     }
 }
 
@@ -105,7 +105,10 @@ async fn commands_reach_the_device_and_its_answers_the_monitor() {
     monitor.subscribe("$aws/events/commandExecution/+/#", AtLeastOnce).await;
 
     let request = "$aws/commands/things/t1/executions/e1/request/json";
-    assert_eq!(router.send(request, b"{}", QoS::AtLeastOnce), Delivered { sessions: 1, dropped: 0 });
+    assert_eq!(
+        router.send(request, b"{}", QoS::AtLeastOnce),
+        Delivered { sessions: 1, ..Delivered::default() }
+    );
     assert_eq!(device.message().await, (request.to_owned(), b"{}".to_vec(), AtLeastOnce));
 
     let answer = "$aws/commands/things/t1/executions/e1/response/json";

@@ -62,9 +62,8 @@ where
         }
     };
     connection.peer.leave(&end);
-    let last_word = matches!(end, End::Refused | End::Stopped);
     let farewell = async {
-        if last_word {
+        if end.has_last_word() {
             poll_fn(|cx| connection.peer.out.poll_flush(cx, &mut stream)).await?;
         }
         stream.shutdown().await
@@ -78,18 +77,30 @@ where
 enum End {
     /// The client said goodbye.
     Disconnected,
+    /// The client said goodbye and left its will in force.
+    DisconnectedWithWill,
     /// The client is gone without a word.
     Gone,
     /// The client sent what it must not.
     Violation,
     /// The CONNECT was answered with a refusal, which waits to be written.
     Refused,
-    /// The client has connected again.
+    /// The client has connected again, or its session was ended.
     TakenOver,
     /// Nothing came in time.
     Silent,
     /// The backend stops.
     Stopped,
+}
+
+impl End {
+    /// Whether something may wait to be written that the client should read: in MQTT 5 the reason.
+    fn has_last_word(&self) -> bool {
+        match self {
+            Self::Disconnected | Self::DisconnectedWithWill | Self::Gone => false,
+            Self::Violation | Self::Refused | Self::TakenOver | Self::Silent | Self::Stopped => true,
+        }
+    }
 }
 
 /// What a poll of the connection comes to.
@@ -123,10 +134,8 @@ impl<H: Host> Connection<H> {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        if let Some(session) = self.peer.session() {
-            session.runs();
-        }
-        let was_connected = self.peer.session().is_some();
+        self.peer.runs();
+        let was_connected = self.peer.is_connected();
         let reads = self.peer.out.pending() < PAUSE_READING_BYTES;
         if reads && let Poll::Ready(end) = self.read(cx, stream, clock) {
             return Poll::Ready(Step::End(end));
@@ -137,11 +146,7 @@ impl<H: Host> Connection<H> {
             Poll::Ready(Ok(())) if !reads => cx.waker().wake_by_ref(),
             _ => {}
         }
-        if self.peer.session().is_some() == was_connected {
-            Poll::Pending
-        } else {
-            Poll::Ready(Step::NewDeadline)
-        }
+        if self.peer.is_connected() == was_connected { Poll::Pending } else { Poll::Ready(Step::NewDeadline) }
     }
 
     fn read<S>(&mut self, cx: &mut Context<'_>, stream: &mut S, clock: Clock) -> Poll<End>
@@ -159,7 +164,7 @@ impl<H: Host> Connection<H> {
         polled.map(|end| match end {
             InboundEnd::Closed | InboundEnd::Io(_) => End::Gone,
             InboundEnd::Refused(end) => end,
-            InboundEnd::Violation(violation) => self.peer.answer(violation),
+            InboundEnd::Violation(violation) => self.peer.answer_violation(violation, self.inbound.version()),
         })
     }
 
@@ -178,8 +183,11 @@ impl<H: Host> Connection<H> {
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(_)) => return Poll::Ready(Err(End::Gone)),
                 Poll::Pending => {
-                    let stands = self.peer.session().is_none_or(|session| session.sleeps(cx));
-                    return if stands { Poll::Pending } else { Poll::Ready(Err(End::TakenOver)) };
+                    return if self.peer.sleeps(cx) {
+                        Poll::Pending
+                    } else {
+                        Poll::Ready(Err(End::TakenOver))
+                    };
                 }
             }
         }

@@ -14,23 +14,43 @@ use crate::mqtt::Violation;
 pub struct BrokerCounters {
     /// When they were read: rates come from two readings.
     pub at: Instant,
-    /// Sessions now.
+    /// Connections now.
     pub connections: u64,
-    /// Sessions ever begun.
+    /// Connections ever begun.
     pub connections_total: u64,
+    /// Sessions now, those whose clients are away included.
+    pub sessions: u64,
+    /// Connections that found the session of an earlier one.
+    pub sessions_resumed: u64,
+    /// Sessions whose client did not come back in time.
+    pub sessions_expired: u64,
+    /// Sessions that ended to make room while their clients were away.
+    pub sessions_evicted: u64,
     /// Subscriptions now.
     pub subscriptions: u64,
     /// Messages that clients have published.
     pub messages_in: u64,
-    /// Messages put into out-buffers.
+    /// Messages put into out-buffers for the first time.
     pub messages_out: u64,
+    /// Messages put into out-buffers again, after the client had come back.
+    pub redelivered: u64,
+    /// Messages that had to wait for a client: it was away, or had its hands full.
+    pub kept: u64,
     /// Messages a session did not get because its out-buffer was full: its client reads too slowly.
     pub dropped_buffer_full: u64,
-    /// Messages a session did not get because too many were unacknowledged.
-    pub dropped_in_flight_full: u64,
+    /// Messages a session did not get because it kept as many as it may.
+    pub dropped_queue_full: u64,
+    /// Messages larger than their client takes: discarded as if it had got them (MQTT 5, 3.1.2.11.4).
+    pub dropped_too_large: u64,
     /// Messages that are no PUBLISH (a topic of more than 65,535 bytes).
     pub dropped_unwritable: u64,
-    /// Sessions that ended because the client connected again.
+    /// Messages of QoS 0 for clients that were away; only QoS 1 waits.
+    pub missed_away: u64,
+    /// Messages that expired before they could be delivered.
+    pub expired: u64,
+    /// Messages that were kept and never sent when their session ended.
+    pub lost_with_session: u64,
+    /// Connections that ended because the client connected again.
     pub takeovers: u64,
     /// Connections closed because of what they sent.
     pub violations: u64,
@@ -43,9 +63,9 @@ pub struct BrokerCounters {
 }
 
 impl BrokerCounters {
-    /// Messages that were due to a session and did not reach its out-buffer.
+    /// Messages that were due to a session and that no client will get, for want of room.
     pub fn dropped(&self) -> u64 {
-        self.dropped_buffer_full + self.dropped_in_flight_full + self.dropped_unwritable
+        self.dropped_buffer_full + self.dropped_queue_full + self.dropped_unwritable
     }
 }
 
@@ -54,9 +74,18 @@ impl BrokerCounters {
 pub(super) struct Tally {
     pub(super) messages_in: Count,
     pub(super) messages_out: Count,
+    pub(super) redelivered: Count,
+    pub(super) kept: Count,
     buffer_full: Count,
-    in_flight_full: Count,
+    queue_full: Count,
+    too_large: Count,
     unwritable: Count,
+    pub(super) missed_away: Count,
+    pub(super) expired: Count,
+    pub(super) lost_with_session: Count,
+    pub(super) sessions_resumed: Count,
+    pub(super) sessions_expired: Count,
+    pub(super) sessions_evicted: Count,
     pub(super) takeovers: Count,
     violations: Count,
     last_violation: Mutex<Option<Violation>>,
@@ -68,7 +97,8 @@ impl Tally {
     pub(super) fn dropped(&self, refusal: Refusal) {
         match refusal {
             Refusal::BufferFull => self.buffer_full.add(1),
-            Refusal::InFlightFull => self.in_flight_full.add(1),
+            Refusal::QueueFull => self.queue_full.add(1),
+            Refusal::TooLarge => self.too_large.add(1),
             Refusal::Unwritable => self.unwritable.add(1),
         }
     }
@@ -78,28 +108,29 @@ impl Tally {
         *self.last_violation.lock() = Some(violation);
     }
 
-    pub(super) fn read(
-        &self,
-        at: Instant,
-        connections: u64,
-        connections_total: u64,
-        subscriptions: u64,
-    ) -> BrokerCounters {
+    /// The totals; the levels are the broker's to add.
+    pub(super) fn read(&self) -> BrokerCounters {
         BrokerCounters {
-            at,
-            connections,
-            connections_total,
-            subscriptions,
             messages_in: self.messages_in.get(),
             messages_out: self.messages_out.get(),
+            redelivered: self.redelivered.get(),
+            kept: self.kept.get(),
             dropped_buffer_full: self.buffer_full.get(),
-            dropped_in_flight_full: self.in_flight_full.get(),
+            dropped_queue_full: self.queue_full.get(),
+            dropped_too_large: self.too_large.get(),
             dropped_unwritable: self.unwritable.get(),
+            missed_away: self.missed_away.get(),
+            expired: self.expired.get(),
+            lost_with_session: self.lost_with_session.get(),
+            sessions_resumed: self.sessions_resumed.get(),
+            sessions_expired: self.sessions_expired.get(),
+            sessions_evicted: self.sessions_evicted.get(),
             takeovers: self.takeovers.get(),
             violations: self.violations.get(),
             last_violation: *self.last_violation.lock(),
             refused_connects: self.refused_connects.get(),
             silent: self.silent.get(),
+            ..BrokerCounters::default()
         }
     }
 }

@@ -1,14 +1,13 @@
 //! Packet identifiers of the QoS 1 messages that a client has not acknowledged yet.
 //!
 //! A device has one or two of them, a client that watches a whole fleet thousands; so a few stand in
-//! place and more become a bit map. Not here: the messages themselves. Nothing is sent again within a
-//! connection, and sessions do not outlive theirs.
+//! place and more become a bit map. Not here: the messages themselves (`session::kept`).
 
 use crate::mqtt::PacketId;
 
 /// Unacknowledged messages per session. 3.1.1 lets a client set no bound; AWS IoT Core stops at 100,
 /// which a local observer of a busy fleet would reach at once. This many of the smallest command
-/// messages (130 bytes with their topic) are 1 MiB: the bound of the out-buffer is usually met first.
+/// messages (130 bytes with their topic) are 1 MiB, the bound of the out-buffer. What is beyond it waits.
 pub(super) const MAX_IN_FLIGHT: usize = 8192;
 
 /// How many stand in place.
@@ -60,10 +59,10 @@ impl InFlight {
         Some(id)
     }
 
-    /// Frees an identifier; one that is not in use is none of ours to complain about (3.1.1 says nothing).
-    pub(super) fn release(&mut self, id: PacketId) {
+    /// Frees an identifier; says whether it was in use.
+    pub(super) fn release(&mut self, id: PacketId) -> bool {
         if !self.contains(id) {
-            return;
+            return false;
         }
         let len = self.len();
         self.count -= 1;
@@ -79,6 +78,7 @@ impl InFlight {
                 words[word] &= !bit;
             }
         }
+        true
     }
 
     /// How many are in use.
@@ -159,7 +159,7 @@ mod tests {
         let mut in_flight = InFlight::default();
         let ids: Vec<_> = (0..20).map(|_| in_flight.take().unwrap()).collect();
         assert!(matches!(in_flight.used, Used::Many(_)));
-        ids.into_iter().rev().for_each(|id| in_flight.release(id));
+        assert!(ids.into_iter().rev().all(|id| in_flight.release(id)));
         assert!(matches!(in_flight.used, Used::Few(_)));
         assert_eq!(std::mem::size_of::<InFlight>(), 24);
     }
@@ -175,8 +175,7 @@ mod tests {
                     Some(choice) => {
                         let id = model.iter().nth(usize::from(choice) % 16).copied();
                         let id = id.unwrap_or(PacketId::new(u16::from(choice) + 1).unwrap());
-                        in_flight.release(id);
-                        model.remove(&id);
+                        prop_assert_eq!(in_flight.release(id), model.remove(&id));
                     }
                 }
                 prop_assert_eq!(in_flight.len(), model.len());

@@ -62,6 +62,10 @@ pub(super) enum NotGranted {
     TooLarge,
     /// `$share/…` without a name or without a filter ([MQTT-4.8.2-1], [MQTT-4.8.2-2]).
     MalformedShare,
+    /// The session has as many subscriptions as it may have.
+    TooMany,
+    /// The session has ended or has another connection: its client will not read the answer.
+    NoSession,
 }
 
 /// All subscriptions of all sessions.
@@ -78,7 +82,11 @@ pub(super) struct Record {
     devices: Vec<devices::DeviceKey>,
     filters: Vec<Box<str>>,
     count: u32,
+    bytes: u32,
 }
+
+/// What a subscription costs in table or tree besides its filter, about.
+const SUBSCRIPTION_BYTES: u32 = 64;
 
 impl Record {
     /// How many subscriptions there are.
@@ -90,6 +98,21 @@ impl Record {
         if let Some(place) = self.filters.iter().position(|known| &**known == filter) {
             self.filters.swap_remove(place);
         }
+    }
+
+    /// Memory of all of them, about; below 1.1 MB for the most that a session may have.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes as usize
+    }
+
+    fn add(&mut self, filter: &str) {
+        self.count += 1;
+        self.bytes += bytes_of(filter);
+    }
+
+    fn subtract(&mut self, filter: &str) {
+        self.count -= 1;
+        self.bytes -= bytes_of(filter);
     }
 }
 
@@ -126,7 +149,9 @@ impl Routes {
             }
             (None, None) => self.add_to_tree(record, key, filter, grant),
         };
-        record.count += u32::from(is_new);
+        if is_new {
+            record.add(filter);
+        }
         Ok(is_new)
     }
 
@@ -143,7 +168,9 @@ impl Routes {
                 .is_some_and(|known| self.devices.unsubscribe(&mut record.devices, key, &known))
                 || self.remove_from_tree(record, key, filter)
         };
-        record.count -= u32::from(removed);
+        if removed {
+            record.subtract(filter);
+        }
         removed
     }
 
@@ -209,4 +236,9 @@ impl Routes {
         }
         is_there
     }
+}
+
+/// Only filters of at most [`MAX_FILTER_BYTES`] come here.
+fn bytes_of(filter: &str) -> u32 {
+    u32::try_from(filter.len()).unwrap_or(u32::MAX - SUBSCRIPTION_BYTES) + SUBSCRIPTION_BYTES
 }

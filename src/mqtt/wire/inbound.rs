@@ -52,6 +52,11 @@ impl Inbound {
         Self { version, partial: Vec::new() }
     }
 
+    /// What the peer speaks: as it was given, or as the last CONNECT said, even one that broke a rule.
+    pub const fn version(&self) -> Version {
+        self.version
+    }
+
     /// Reads all that `stream` has and calls `on_packet` with every complete packet. Pending when the
     /// stream has no more, or (woken again at once) after 64 KiB; ready only when reading is over.
     pub fn poll<S: AsyncRead + Unpin, E>(
@@ -96,16 +101,22 @@ impl Inbound {
             let (piece, rest) = fresh.split_at(missing(&self.partial).clamp(1, fresh.len()));
             self.partial.extend_from_slice(piece);
             fresh = rest;
-            if let Some((packet, _)) =
-                decode(&self.partial, sender, self.version, max_packet).map_err(InboundEnd::Violation)?
-            {
+            let decoded = decode(&self.partial, sender, self.version, max_packet);
+            let decoded = decoded.map_err(|violation| {
+                self.version = begun_in(&self.partial).unwrap_or(self.version);
+                InboundEnd::Violation(violation)
+            })?;
+            if let Some((packet, _)) = decoded {
                 self.version = spoken_after(&packet, self.version);
                 on_packet(packet).map_err(InboundEnd::Refused)?;
                 self.partial = Vec::new();
             }
         }
         while let Some((packet, used)) =
-            decode(fresh, sender, self.version, max_packet).map_err(InboundEnd::Violation)?
+            decode(fresh, sender, self.version, max_packet).map_err(|violation| {
+                self.version = begun_in(fresh).unwrap_or(self.version);
+                InboundEnd::Violation(violation)
+            })?
         {
             self.version = spoken_after(&packet, self.version);
             on_packet(packet).map_err(InboundEnd::Refused)?;
@@ -121,6 +132,17 @@ impl Inbound {
 /// What the packets after this one are read by.
 fn spoken_after(packet: &Packet<'_>, version: Version) -> Version {
     if let Packet::Connect(connect) = packet { connect.version } else { version }
+}
+
+/// The version of the CONNECT that these bytes begin with, whatever follows its protocol level.
+fn begun_in(bytes: &[u8]) -> Option<Version> {
+    let [0x10, rest @ ..] = bytes else { return None };
+    let length_bytes = rest.iter().take(4).position(|byte| byte & 0x80 == 0)? + 1;
+    match rest.get(length_bytes..)? {
+        [0, 4, b'M', b'Q', b'T', b'T', 4, ..] => Some(Version::V311),
+        [0, 4, b'M', b'Q', b'T', b'T', 5, ..] => Some(Version::V5),
+        _ => None,
+    }
 }
 
 /// The thread's scratch buffer, given back when dropped.

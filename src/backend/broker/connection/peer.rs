@@ -1,208 +1,309 @@
 //! What the broker does with each packet of a client. No I/O: answers go into `out`.
+//!
+//! Not here: the first packet (`connect`), and how an answer is made to fit the client (`words`).
+
+mod aliases;
+mod connect;
+mod words;
 
 use std::sync::Arc;
 use std::task::Context;
 
 use super::End;
 use crate::backend::broker::counters::Tally;
-use crate::backend::broker::session::{Session, Waiting};
-use crate::backend::broker::{Broker, Host};
+use crate::backend::broker::lifecycle::{Attached, Departure};
+use crate::backend::broker::routes::{Grant, NotGranted};
+use crate::backend::broker::session::{Books, Waiting};
+use crate::backend::broker::will::OwnWill;
+use crate::backend::broker::{Broker, Host, publish_due_wills};
 use crate::mqtt::{
-    ConnAck, Connect, Outbound, Packet, PacketId, PubAck, Publish, QoS, ReasonCode, SubAck, Subscribe,
-    UnsubAck, Version, Violation, Will, encode,
+    Disconnect, FilterRequest, Outbound, Packet, PubAck, Publish, ReasonCode, SubAck, Subscribe, UnsubAck,
+    Unsubscribe, Version, Violation, encode,
 };
-
-/// The longest client identifier: AWS IoT Core's.
-const MAX_CLIENT_ID_BYTES: usize = 128;
-
-/// The CONNACK of MQTT 5 with reason 0x84, "unsupported protocol version", and no properties: the one a
-/// client of that version understands (MQTT 5, 3.2.2.2 and 4.13).
-const MQTT_5_REFUSAL: [u8; 5] = [0x20, 3, 0, 0x84, 0];
+use aliases::Aliases;
 
 /// The broker's side of one client.
 pub(super) struct Peer<H: Host> {
     host: Arc<H>,
     tally: Arc<Tally>,
     /// Once the client has connected.
-    session: Option<Arc<Session>>,
-    keep_alive_s: u16,
+    attached: Option<Attached>,
+    said: Said,
     // Boxed: few clients have one.
     will: Option<Box<OwnWill>>,
+    // Boxed: few clients use any.
+    aliases: Option<Box<Aliases>>,
     pub(super) out: Outbound,
 }
 
-/// A will, kept for the life of the connection.
-struct OwnWill {
-    topic: Box<str>,
-    payload: Box<[u8]>,
-    qos: QoS,
-    retain: bool,
+/// What the client said in its CONNECT, as far as it holds for the whole connection.
+#[derive(Debug, Clone, Copy)]
+struct Said {
+    version: Version,
+    /// In force: the client's or, if we set one, ours.
+    keep_alive_s: u16,
+    session_expiry_s: u32,
+    max_packet_bytes: u32,
+    /// Whether it wants reasons in words beside the codes (MQTT 5, 3.1.2.11.7).
+    wants_words: bool,
+}
+
+impl Default for Said {
+    fn default() -> Self {
+        Self {
+            version: Version::V311,
+            keep_alive_s: 0,
+            session_expiry_s: 0,
+            max_packet_bytes: u32::MAX,
+            wants_words: true,
+        }
+    }
 }
 
 impl<H: Host> Peer<H> {
     pub(super) fn new(host: Arc<H>) -> Self {
         let tally = host.with_broker(|broker| broker.tally());
-        Self { host, tally, session: None, keep_alive_s: 0, will: None, out: Outbound::default() }
+        let (said, out) = (Said::default(), Outbound::default());
+        Self { host, tally, attached: None, said, will: None, aliases: None, out }
     }
 
-    pub(super) fn session(&self) -> Option<&Arc<Session>> {
-        self.session.as_ref()
+    /// Whether the client has connected.
+    pub(super) fn is_connected(&self) -> bool {
+        self.attached.is_some()
     }
 
     /// The keep-alive in seconds; `None` before the CONNECT.
     pub(super) fn keep_alive_s(&self) -> Option<u16> {
-        self.session.as_ref().map(|_| self.keep_alive_s)
+        self.attached.as_ref().map(|_| self.said.keep_alive_s)
+    }
+
+    /// The task of the connection runs.
+    pub(super) fn runs(&self) {
+        if let Some(Attached { session, connection }) = &self.attached {
+            session.runs(*connection);
+        }
+    }
+
+    /// The task leaves what waits where it is; false if its connection has ended.
+    pub(super) fn sleeps(&self, cx: &Context<'_>) -> bool {
+        let attached = self.attached.as_ref();
+        attached.is_none_or(|Attached { session, connection }| session.sleeps(*connection, cx))
     }
 
     /// Moves what waits in the session into `out`, unless that holds `limit` bytes already.
     pub(super) fn take_waiting(&mut self, cx: &Context<'_>, limit: usize) -> Waiting {
-        match &self.session {
+        let Self { host, tally, attached, out, .. } = self;
+        match attached {
             None => Waiting::Nothing,
-            Some(_) if self.out.pending() >= limit => Waiting::Left,
-            Some(session) => session.take_waiting(cx, &mut self.out),
+            Some(_) if out.pending() >= limit => Waiting::Left,
+            Some(Attached { session, connection }) => {
+                session.take_waiting(*connection, cx, out, Books { clock: host.clock(), tally })
+            }
         }
     }
 
     /// Acts on a packet; an error ends the connection.
     pub(super) fn take(&mut self, packet: Packet<'_>) -> Result<(), End> {
-        let session = match (packet, &self.session) {
-            (Packet::Connect(connect), None) => return self.connect(&connect),
+        match (&packet, &self.attached) {
+            (Packet::Connect(connect), None) => return self.connect(connect),
             (Packet::Connect(_), Some(_)) => return Err(self.violated(Violation::SecondConnect)),
             (_, None) => return Err(self.violated(Violation::NotConnected)),
-            (_, Some(session)) => session,
-        };
+            (_, Some(_)) => {}
+        }
         match packet {
-            Packet::Publish(publish) => {
-                self.tally.messages_in.add(1);
-                self.host.publish(session.client_id(), &publish);
-                if let Some(id) = publish.id {
-                    let written = encode::puback(self.out.buffer(), Version::V311, &PubAck::new(id));
-                    written.map_err(|_| End::Gone)?;
-                }
+            Packet::Publish(publish) => self.publish(&publish),
+            Packet::PubAck(puback) => {
+                self.acknowledged(&puback);
+                Ok(())
             }
-            Packet::PubAck(puback) => session.acknowledged(puback.id),
-            Packet::Subscribe(subscribe) => return self.subscribe(&subscribe),
-            Packet::Unsubscribe(unsubscribe) => {
-                self.host.with_broker(|broker| {
-                    unsubscribe.filters().for_each(|filter| broker.unsubscribe(session, filter));
-                });
-                let unsuback = UnsubAck::new(unsubscribe.id, &[]);
-                let written = encode::unsuback(self.out.buffer(), Version::V311, &unsuback);
-                written.map_err(|_| End::Gone)?;
+            Packet::Subscribe(subscribe) => self.subscribe(&subscribe),
+            Packet::Unsubscribe(unsubscribe) => self.unsubscribe(&unsubscribe),
+            Packet::PingReq => {
+                encode::pingresp(self.out.buffer());
+                Ok(())
             }
-            Packet::PingReq => encode::pingresp(self.out.buffer()),
-            Packet::Disconnect(_) => return Err(End::Disconnected),
+            Packet::Disconnect(disconnect) => Err(self.goodbye(&disconnect)),
+            // Only an exchange that the CONNECT began could go on with it, and that is refused.
+            Packet::Auth(_) => Err(self.violated(Violation::UnexpectedAuth)),
             // The codec lets no server's packet through; the CONNECT is dealt with above.
             Packet::Connect(_)
             | Packet::ConnAck(_)
             | Packet::SubAck(_)
             | Packet::UnsubAck(_)
-            | Packet::PingResp
-            | Packet::Auth(_) => {}
-        }
-        Ok(())
-    }
-
-    /// The end that a violation of the codec leads to: a client of another version is told so.
-    pub(super) fn answer(&mut self, violation: Violation) -> End {
-        match violation {
-            Violation::UnsupportedLevel(5) if self.session.is_none() => self.refuse_mqtt_5(),
-            Violation::UnsupportedLevel(_) if self.session.is_none() => {
-                self.refuse(ReasonCode::UnsupportedProtocolVersion)
-            }
-            violation => self.violated(violation),
+            | Packet::PingResp => Ok(()),
         }
     }
 
-    /// Ends the session, and publishes the will if the client went without a word ([MQTT-3.1.2-8]).
+    /// Ends the connection: says why to a client of MQTT 5, and leaves the session to itself or ends it.
+    /// The will is published unless the client took it back ([MQTT-3.1.2-8]) or the backend stops.
     pub(super) fn leave(&mut self, end: &End) {
         if matches!(end, End::Silent) {
             self.tally.silent.add(1);
         }
-        let Some(session) = self.detach() else { return };
-        let will = self.will.take().filter(|_| !matches!(end, End::Disconnected | End::Stopped));
-        if let Some(will) = will {
-            self.host.publish(session.client_id(), &will.publish());
+        match end {
+            End::Silent => self.last_word(ReasonCode::KeepAliveTimeout, None),
+            End::TakenOver => self.last_word(ReasonCode::SessionTakenOver, None),
+            End::Stopped => self.last_word(ReasonCode::ServerShuttingDown, None),
+            End::Disconnected | End::DisconnectedWithWill | End::Gone | End::Violation | End::Refused => {}
+        }
+        if matches!(end, End::Disconnected | End::Stopped) {
+            self.will = None;
+        }
+        self.detach();
+        publish_due_wills(&*self.host);
+    }
+
+    fn publish(&mut self, publish: &Publish<'_>) -> Result<(), End> {
+        let topic = match publish.properties.topic_alias {
+            None => publish.topic,
+            Some(alias) => match Aliases::resolve(&mut self.aliases, alias, publish.topic) {
+                Ok(topic) => topic,
+                Err(violation) => return Err(self.violated(violation)),
+            },
+        };
+        let Some(Attached { session, .. }) = &self.attached else { return Ok(()) };
+        self.tally.messages_in.add(1);
+        let reason = self.host.publish(session.client_id(), &Publish { topic, ..*publish });
+        match publish.id {
+            // Acknowledged before the next packet is read: a client never has more than one message
+            // unacknowledged here, so it cannot exceed any receive maximum (MQTT 5, 3.3.4).
+            Some(id) => self.answer(None, |out, version, _| {
+                encode::puback(out, version, &PubAck { reason, ..PubAck::new(id) })
+            }),
+            None => Ok(()),
         }
     }
 
-    fn connect(&mut self, connect: &Connect<'_>) -> Result<(), End> {
-        if connect.version == Version::V5 {
-            return Err(self.refuse_mqtt_5());
+    fn acknowledged(&mut self, puback: &PubAck<'_>) {
+        if let Some(Attached { session, connection }) = &self.attached {
+            let books = Books { clock: self.host.clock(), tally: &self.tally };
+            // A reason against the message does not bring it again (MQTT 5, 4.4).
+            session.acknowledged(*connection, puback.id, books);
         }
-        let anonymous = connect.client_id.is_empty();
-        // [MQTT-3.1.3-8]; and a session that could not be found again would be of no use.
-        if (anonymous && !connect.clean_start) || connect.client_id.len() > MAX_CLIENT_ID_BYTES {
-            return Err(self.refuse(ReasonCode::ClientIdentifierNotValid));
-        }
-        self.session = Some(self.host.with_broker(|broker| {
-            if anonymous { broker.attach_anonymous() } else { broker.attach(connect.client_id) }
-        }));
-        self.keep_alive_s = connect.keep_alive_s;
-        self.will = connect.will.as_ref().map(|will| Box::new(OwnWill::from(will)));
-        // Ahead of everything that is delivered: that waits in the session until this is in `out`.
-        let connack = ConnAck::new(ReasonCode::Success);
-        encode::connack(self.out.buffer(), Version::V311, &connack).map_err(|_| End::Gone)
     }
 
     fn subscribe(&mut self, subscribe: &Subscribe<'_>) -> Result<(), End> {
-        let Some(session) = &self.session else { return Ok(()) };
-        let grant = |broker: &mut Broker| -> Vec<u8> {
-            let requests = subscribe.filters();
-            requests.map(|wanted| broker.subscribe(session, wanted.filter, wanted.qos)).collect()
-        };
-        let codes = self.host.with_broker(grant);
-        // There is a code for each filter of a packet that was read: neither none nor too many.
-        let suback = SubAck::new(subscribe.id, &codes);
-        encode::suback(self.out.buffer(), Version::V311, &suback).map_err(|_| End::Gone)
-    }
-
-    fn refuse_mqtt_5(&mut self) -> End {
-        self.out.buffer().extend_from_slice(&MQTT_5_REFUSAL);
-        self.tally.refused_connects.add(1);
-        End::Refused
-    }
-
-    fn refuse(&mut self, reason: ReasonCode) -> End {
-        if encode::connack(self.out.buffer(), Version::V311, &ConnAck::new(reason)).is_err() {
-            return End::Gone;
+        if subscribe.subscription_id.is_some() {
+            return Err(self.violated(Violation::SubscriptionIdentifier));
         }
-        self.tally.refused_connects.add(1);
-        End::Refused
+        let Some(attached) = &self.attached else { return Ok(()) };
+        let client_id = attached.session.client_id();
+        let may = |request: FilterRequest<'_>| self.host.may_subscribe(client_id, request.filter);
+        let allowed: Vec<bool> = subscribe.filters().map(may).collect();
+        let grant = |broker: &mut Broker| -> Vec<Result<QosCode, Refused>> {
+            let one = |(request, allowed): (FilterRequest<'_>, &bool)| {
+                if *allowed { grant_one(broker, attached, &request) } else { Err(Refused::NotAllowed) }
+            };
+            subscribe.filters().zip(&allowed).map(one).collect()
+        };
+        let granted = self.host.with_broker(grant);
+        let words = granted.iter().find_map(|one| one.err()).map(Refused::words);
+        let version = self.said.version;
+        let code = |one: &Result<QosCode, Refused>| one.unwrap_or_else(|refused| refused.code(version));
+        let codes: Vec<u8> = granted.iter().map(code).collect();
+        let id = subscribe.id;
+        self.answer(words, |out, version, reason_string| {
+            encode::suback(out, version, &SubAck { reason_string, ..SubAck::new(id, &codes) })
+        })
     }
 
-    fn violated(&self, violation: Violation) -> End {
-        self.tally.violated(violation);
-        End::Violation
+    fn unsubscribe(&mut self, unsubscribe: &Unsubscribe<'_>) -> Result<(), End> {
+        let Some(attached) = &self.attached else { return Ok(()) };
+        let remove = |broker: &mut Broker| -> Vec<u8> {
+            let code = |removed| {
+                if removed { ReasonCode::Success } else { ReasonCode::NoSubscriptionExisted }.number()
+            };
+            unsubscribe.filters().map(|filter| code(broker.unsubscribe(attached, filter))).collect()
+        };
+        let codes = self.host.with_broker(remove);
+        let id = unsubscribe.id;
+        self.answer(None, |out, version, _| {
+            let codes: &[u8] = if version == Version::V5 { &codes } else { &[] };
+            encode::unsuback(out, version, &UnsubAck::new(id, codes))
+        })
     }
 
-    fn detach(&mut self) -> Option<Arc<Session>> {
-        let session = self.session.take()?;
-        self.host.with_broker(|broker| broker.detach(&session));
-        Some(session)
+    /// The end that a DISCONNECT asks for. Any reason but the normal one leaves the will in force
+    /// ([MQTT-3.14.4-3]).
+    fn goodbye(&mut self, disconnect: &Disconnect<'_>) -> End {
+        match disconnect.session_expiry_s {
+            Some(seconds) if seconds > 0 && self.said.session_expiry_s == 0 => {
+                return self.violated(Violation::SessionExpiryRaised);
+            }
+            Some(seconds) => self.said.session_expiry_s = seconds,
+            None => {}
+        }
+        match disconnect.reason {
+            ReasonCode::Success => End::Disconnected,
+            _ => End::DisconnectedWithWill,
+        }
+    }
+
+    fn detach(&mut self) {
+        let Some(attached) = self.attached.take() else { return };
+        let will = self.will.take().map(|will| *will);
+        let departure = Departure { expiry_s: self.said.session_expiry_s, will };
+        self.host.with_broker(|broker| broker.detach(&attached, departure));
     }
 }
 
 impl<H: Host> Drop for Peer<H> {
-    /// A task that is dropped where it stands leaves no session behind.
+    /// A task that is dropped where it stands leaves its session as if the client had gone; the will is
+    /// published by whoever looks next.
     fn drop(&mut self) {
         self.detach();
     }
 }
 
-impl From<&Will<'_>> for OwnWill {
-    fn from(will: &Will<'_>) -> Self {
-        Self { topic: will.topic.into(), payload: will.payload.into(), qos: will.qos, retain: will.retain }
+/// The code of a granted subscription: the QoS.
+type QosCode = u8;
+
+/// Why a filter of a SUBSCRIBE was not granted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Refused {
+    /// The host says so.
+    NotAllowed,
+    /// The broker says so.
+    NotGranted(NotGranted),
+}
+
+impl Refused {
+    fn code(self, version: Version) -> u8 {
+        if version == Version::V311 {
+            /// "Failure" (3.1.1, table 3.9.3).
+            const FAILURE: u8 = 0x80;
+            return FAILURE;
+        }
+        match self {
+            Self::NotAllowed => ReasonCode::NotAuthorized,
+            Self::NotGranted(NotGranted::TooLarge | NotGranted::MalformedShare) => {
+                ReasonCode::TopicFilterInvalid
+            }
+            Self::NotGranted(NotGranted::TooMany) => ReasonCode::QuotaExceeded,
+            Self::NotGranted(NotGranted::NoSession) => ReasonCode::UnspecifiedError,
+        }
+        .number()
+    }
+
+    fn words(self) -> &'static str {
+        match self {
+            Self::NotAllowed => "the client may not subscribe to this filter",
+            Self::NotGranted(NotGranted::TooLarge) => {
+                "the filter is longer than 1024 bytes or has more than 32 levels"
+            }
+            Self::NotGranted(NotGranted::MalformedShare) => "a shared subscription is $share/<name>/<filter>",
+            Self::NotGranted(NotGranted::TooMany) => "the session has as many subscriptions as it may have",
+            Self::NotGranted(NotGranted::NoSession) => "the session has ended",
+        }
     }
 }
 
-impl OwnWill {
-    fn publish(&self) -> Publish<'_> {
-        Publish {
-            qos: self.qos,
-            id: (self.qos == QoS::AtLeastOnce).then_some(PacketId::FIRST),
-            retain: self.retain,
-            ..Publish::new(&self.topic, &self.payload)
-        }
-    }
+fn grant_one(
+    broker: &mut Broker,
+    attached: &Attached,
+    request: &FilterRequest<'_>,
+) -> Result<QosCode, Refused> {
+    let FilterRequest { filter, qos, no_local, retain_as_published, .. } = *request;
+    let grant = Grant { qos, no_local, retain_as_published };
+    broker.subscribe(attached, filter, grant).map(|_| qos as u8).map_err(Refused::NotGranted)
 }
