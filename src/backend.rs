@@ -34,7 +34,7 @@ use std::thread;
 
 use tokio_util::sync::CancellationToken;
 
-pub use handle::{Counters, Handle};
+pub use handle::{Counters, ExecutionEnd, Handle};
 pub use hooks::{Hooks, OnRequest, OnStart};
 pub use policy::Policy;
 

@@ -19,7 +19,7 @@ use tokio::sync::Notify;
 use crate::clock::{Clock, Instant};
 use crate::ledger::{EntryKey, Ledger, Origin};
 use crate::plan::{Arrival, DeviceId, Plan, ShardArrivals};
-use crate::protocol::{CommandArn, TargetArn, TargetKind};
+use crate::protocol::{TargetKind, TargetName};
 use crate::scenario::Target;
 use crate::stats::Part;
 use crate::units::micros;
@@ -61,9 +61,8 @@ struct Job {
 
 #[derive(Debug)]
 struct WorkloadTarget {
-    command_arn: String,
     timeout_us: u64,
-    timeout_s: i64,
+    timeout_s: u32,
 }
 
 impl Driver {
@@ -71,10 +70,8 @@ impl Driver {
     pub fn new(clock: Clock, plan: Plan, ledger: Rc<RefCell<Ledger>>, shard: usize, shards: usize) -> Self {
         let Target::Embedded(target) = &plan.scenario().target;
         let workloads = plan.scenario().workloads.iter().map(|workload| WorkloadTarget {
-            command_arn: CommandArn::new(&*target.region, &*target.account, &*workload.command.name)
-                .to_string(),
             timeout_us: micros(workload.command.timeout),
-            timeout_s: i64::try_from(workload.command.timeout.as_secs()).unwrap_or(i64::MAX),
+            timeout_s: u32::try_from(workload.command.timeout.as_secs()).unwrap_or(u32::MAX),
         });
         Self {
             clock,
@@ -147,10 +144,9 @@ impl Driver {
         self.stopped.get() || (self.begin.get().is_some() && self.arrivals.borrow().peek().is_none())
     }
 
-    /// The ARN of a device of this run.
-    pub fn target_arn(&self, device: DeviceId) -> String {
-        TargetArn::new(&*self.region, &*self.account, TargetKind::Thing, self.plan.client_id(device))
-            .to_string()
+    /// The target that a device of this run is, by its client id.
+    fn target<'a>(&'a self, name: &'a str) -> TargetName<'a> {
+        TargetName { region: &self.region, account: &self.account, kind: TargetKind::Thing, name }
     }
 }
 

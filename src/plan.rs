@@ -97,6 +97,11 @@ impl Plan {
         self.scenario.groups[usize::from(device.group)].client_id.render(device.index, self.seed.0)
     }
 
+    /// Appends a device's client id to `out`.
+    pub fn write_client_id(&self, device: DeviceId, out: &mut String) {
+        self.scenario.groups[usize::from(device.group)].client_id.write(device.index, self.seed.0, out);
+    }
+
     /// When and to which device the executions of a workload start; instants rise.
     pub fn arrivals(&self, workload: usize) -> Arrivals {
         Arrivals::new(self, workload)

@@ -3,19 +3,21 @@
 //! Every call takes an instant from the clock, applies one input and performs its effects. Nothing
 //! here waits: publishing puts bytes into the out-buffers of sessions.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::broker::{Broker, Message};
 use super::commands::Commands;
 use super::events;
 use super::executions::{Effect, Effects, Executions, Input, Key, Limits, Replay, Reply, Start};
+use super::handle::ExecutionEnd;
 use super::hooks::Hooks;
 use super::timers::Timers;
 use crate::clock::{Clock, Instant};
 use crate::mqtt::QoS;
 use crate::protocol::{
-    Accepted, ApiError, CreateCommandRequest, CreateCommandResponse, DeviceTopic, ErrorKind, ExecutionId,
-    Form, Format, GetCommandExecutionResponse, GetCommandResponse, Rejected, StartCommandExecutionRequest,
+    Accepted, ApiError, CompactText, CreateCommandRequest, CreateCommandResponse, DeviceTopic, ErrorKind,
+    ExecutionId, Form, Format, GetCommandExecutionResponse, GetCommandResponse, ParameterValue, Rejected,
     StartNames, State, TargetName, Update, write_event_topic,
 };
 use crate::seed::{Purpose, Seed, Subject};
@@ -111,20 +113,19 @@ impl Core {
         Ok(self.commands.get(id)?.describe(|instant| self.epoch_seconds(instant)))
     }
 
-    /// StartCommandExecution, with the names of a request that was checked.
+    /// StartCommandExecution, with the parts of a request that was checked.
     pub fn start(
         &mut self,
-        request: &StartCommandExecutionRequest,
         names: &StartNames<'_>,
+        token: Option<CompactText>,
+        parameters: Option<&BTreeMap<String, ParameterValue>>,
     ) -> Result<ExecutionId, ApiError> {
         if let Some(error) = self.hooks.refuses_start() {
             return Err(error);
         }
         self.check_place("targetArn", names.target.region, names.target.account)?;
         self.check_place("commandArn", names.command_region, names.command_account)?;
-        let token = request.client_token.as_deref();
-        let parameters = request.parameters.as_ref();
-        match token.and_then(|token| self.executions.replay(token, names, parameters)) {
+        match token.as_ref().and_then(|token| self.executions.replay(token, names, parameters)) {
             Some(Replay::Same(key)) => return self.id_of(key),
             Some(Replay::Different(key)) => {
                 let message =
@@ -151,18 +152,31 @@ impl Core {
         target: &TargetName<'_>,
         include_result: bool,
     ) -> Result<GetCommandExecutionResponse, ApiError> {
-        self.check_place("targetArn", target.region, target.account)?;
-        let key = self.executions.find(id, target.kind, target.name);
-        if let Some(key) = key {
-            // A reader never sees an execution open past its time-out, however late the timer is.
-            self.fall_due(key, self.clock.now());
-        }
-        let record = key.and_then(|key| self.executions.record(key)).ok_or_else(|| {
-            let message = format!("there is no command execution \"{id}\" of {target}");
-            ApiError::new(ErrorKind::ResourceNotFound, message)
-        })?;
+        let key = self.find(id, target)?;
+        let record = self.executions.record(key).ok_or_else(|| not_found(id, target))?;
         let here = (self.region.as_str(), self.account.as_str());
         Ok(record.describe(here, include_result, |instant| self.epoch_seconds(instant)))
+    }
+
+    /// What GetCommandExecution would say of an execution's end, without its text.
+    pub fn get_end(&mut self, id: &ExecutionId, target: &TargetName<'_>) -> Result<ExecutionEnd, ApiError> {
+        let key = self.find(id, target)?;
+        let record = self.executions.record(key).ok_or_else(|| not_found(id, target))?;
+        Ok(ExecutionEnd {
+            status: record.status(),
+            reason: record.status_reason(),
+            completed_after_us: record.completed_after_us(),
+        })
+    }
+
+    /// The execution that a reader asks for, as it stands now.
+    fn find(&mut self, id: &ExecutionId, target: &TargetName<'_>) -> Result<Key, ApiError> {
+        self.check_place("targetArn", target.region, target.account)?;
+        let key = self.executions.find(id, target.kind, target.name);
+        let key = key.ok_or_else(|| not_found(id, target))?;
+        // A reader never sees an execution open past its time-out, however late the timer is.
+        self.fall_due(key, self.clock.now());
+        Ok(key)
     }
 
     /// UpdateCommandExecution, with an update that was read.
@@ -346,4 +360,9 @@ impl Core {
         let ms = self.clock.wall_millis(instant) as f64;
         ms / 1000.0
     }
+}
+
+fn not_found(id: &ExecutionId, target: &TargetName<'_>) -> ApiError {
+    let message = format!("there is no command execution \"{id}\" of {target}");
+    ApiError::new(ErrorKind::ResourceNotFound, message)
 }

@@ -120,11 +120,11 @@ impl Executions {
     /// target, command, time-out and parameters have to be the same.
     pub fn replay(
         &self,
-        token: &str,
+        token: &CompactText,
         names: &StartNames<'_>,
         parameters: Option<&BTreeMap<String, ParameterValue>>,
     ) -> Option<Replay> {
-        let key = self.key(*self.by_token.get(&CompactText::new(token))?);
+        let key = self.key(*self.by_token.get(token)?);
         let record = self.record(key)?;
         let is_same = record.is_for(names.target.kind, names.target.name)
             && record.command.id == names.command_id

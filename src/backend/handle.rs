@@ -8,9 +8,9 @@ use super::broker::BrokerCounters;
 use super::core::Core;
 use super::shared::{Plane, Shared};
 use crate::protocol::{
-    ApiError, CreateCommandRequest, CreateCommandResponse, ExecutionId, GetCommandExecutionResponse,
-    GetCommandResponse, InvalidShape, StartCommandExecutionRequest, StartCommandExecutionResponse,
-    TargetName, check_command_id,
+    ApiError, CompactText, CreateCommandRequest, CreateCommandResponse, ExecutionId,
+    GetCommandExecutionResponse, GetCommandResponse, InvalidShape, StartCommandExecutionRequest,
+    StartCommandExecutionResponse, StartNames, Status, StatusReason, TargetName, check_command_id,
 };
 
 /// A backend to call; cheap to clone. Calls apply at once, on the calling thread, with the same checks
@@ -49,6 +49,18 @@ pub struct Counters {
     pub broker: BrokerCounters,
 }
 
+/// How an execution stands or has ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExecutionEnd {
+    /// Its status.
+    pub status: Status,
+    /// Why, if somebody said so.
+    pub reason: Option<StatusReason>,
+    /// From its creation to its end in µs; `None` while it may still change, also after a time-out by the
+    /// cloud.
+    pub completed_after_us: Option<u64>,
+}
+
 impl Handle {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
         Self(shared)
@@ -77,8 +89,20 @@ impl Handle {
         request: &StartCommandExecutionRequest,
     ) -> Result<StartCommandExecutionResponse, ApiError> {
         let names = request.validate()?;
-        let id = self.0.with_core(|core| core.start(request, &names))?;
+        let token = request.client_token.as_deref().map(CompactText::new);
+        let id = self.0.with_core(|core| core.start(&names, token, request.parameters.as_ref()))?;
         Ok(StartCommandExecutionResponse { execution_id: id.to_string() })
+    }
+
+    /// StartCommandExecution for a caller within the program, which need not spell names as ARNs to have
+    /// them taken apart again; without a token, because a call cannot be lost.
+    pub fn start_execution(&self, names: &StartNames<'_>) -> Result<ExecutionId, ApiError> {
+        self.0.with_core(|core| core.start(names, None, None))
+    }
+
+    /// What GetCommandExecution would say of an execution's end.
+    pub fn execution_end(&self, id: &ExecutionId, target: &TargetName<'_>) -> Result<ExecutionEnd, ApiError> {
+        self.0.with_core(|core| core.get_end(id, target))
     }
 
     /// GetCommandExecution; the target belongs to the key.

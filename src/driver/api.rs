@@ -1,8 +1,8 @@
 //! The Commands API as the driver needs it, whatever carries it.
 
+use crate::ledger::Record;
 use crate::protocol::{
-    CreateCommandRequest, CreateCommandResponse, ExecutionId, GetCommandExecutionResponse,
-    GetCommandResponse, StartCommandExecutionRequest, StartCommandExecutionResponse,
+    CreateCommandRequest, CreateCommandResponse, ExecutionId, GetCommandResponse, StartNames, TargetName,
 };
 
 /// Why a call brought nothing.
@@ -53,16 +53,17 @@ pub trait CommandsApi {
         command_id: &str,
     ) -> impl Future<Output = Result<GetCommandResponse, CallError>>;
 
-    /// StartCommandExecution.
-    fn start_command_execution(
+    /// StartCommandExecution, under a token that makes it harmless to repeat; the new execution's id.
+    fn start(
         &mut self,
-        request: &StartCommandExecutionRequest,
-    ) -> impl Future<Output = Result<StartCommandExecutionResponse, CallError>>;
+        names: &StartNames<'_>,
+        token: &ExecutionId,
+    ) -> impl Future<Output = Result<ExecutionId, CallError>>;
 
-    /// GetCommandExecution, with the result.
-    fn get_command_execution(
+    /// What GetCommandExecution says of an execution's end.
+    fn read_back(
         &mut self,
         id: &ExecutionId,
-        target_arn: &str,
-    ) -> impl Future<Output = Result<GetCommandExecutionResponse, CallError>>;
+        target: &TargetName<'_>,
+    ) -> impl Future<Output = Result<Record, CallError>>;
 }

@@ -17,9 +17,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::clock::{Clock, Instant};
+use crate::ledger::Record;
 use crate::protocol::{
-    self, CreateCommandRequest, CreateCommandResponse, ExecutionId, GetCommandExecutionResponse,
-    GetCommandResponse, Service, StartCommandExecutionRequest, StartCommandExecutionResponse,
+    self, CommandArn, CreateCommandRequest, CreateCommandResponse, ExecutionId, GetCommandExecutionResponse,
+    GetCommandResponse, Service, StartCommandExecutionRequest, StartCommandExecutionResponse, StartNames,
+    TargetName,
 };
 use crate::transport::Address;
 
@@ -162,22 +164,44 @@ impl CommandsApi for HttpApi {
         self.call(Service::Iot, Method::GET, &format!("/commands/{command_id}"), None::<&()>).await
     }
 
-    async fn start_command_execution(
-        &mut self,
-        request: &StartCommandExecutionRequest,
-    ) -> Result<StartCommandExecutionResponse, CallError> {
-        self.call(Service::JobsData, Method::POST, "/command-executions", Some(request)).await
+    async fn start(&mut self, names: &StartNames<'_>, token: &ExecutionId) -> Result<ExecutionId, CallError> {
+        let command = CommandArn::new(names.command_region, names.command_account, names.command_id);
+        let request = StartCommandExecutionRequest {
+            target_arn: names.target.to_string(),
+            command_arn: command.to_string(),
+            parameters: None,
+            execution_timeout_seconds: Some(names.timeout_seconds.into()),
+            client_token: Some(token.to_string()),
+        };
+        let answer: StartCommandExecutionResponse =
+            self.call(Service::JobsData, Method::POST, "/command-executions", Some(&request)).await?;
+        // It may have been started; under which id nobody knows.
+        answer.execution_id.parse().map_err(|error| self.unanswered(&error))
     }
 
-    async fn get_command_execution(
-        &mut self,
-        id: &ExecutionId,
-        target_arn: &str,
-    ) -> Result<GetCommandExecutionResponse, CallError> {
-        let target = target_arn.replace('%', "%25").replace(':', "%3A").replace('/', "%2F");
+    async fn read_back(&mut self, id: &ExecutionId, target: &TargetName<'_>) -> Result<Record, CallError> {
+        let target = target.to_string().replace('%', "%25").replace(':', "%3A").replace('/', "%2F");
         let path = format!("/command-executions/{id}?targetArn={target}&includeResult=true");
-        self.call(Service::Iot, Method::GET, &path, None::<&()>).await
+        let answer = self.call(Service::Iot, Method::GET, &path, None::<&()>).await?;
+        record(&answer).ok_or_else(|| self.unanswered(&"the record lacks its status or createdAt"))
     }
+}
+
+/// `None` when the answer lacks what every record has.
+fn record(response: &GetCommandExecutionResponse) -> Option<Record> {
+    let created = response.created_at?;
+    // The API gives milliseconds as a fraction of seconds.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "rounded, not negative, at most hours"
+    )]
+    let millis = |completed: f64| ((completed - created) * 1e3).round().max(0.0) as u64;
+    Some(Record {
+        status: response.status?,
+        reason: response.status_reason.clone(),
+        completed_after_us: response.completed_at.map(|completed| millis(completed) * 1000),
+    })
 }
 
 /// `YYYYMMDD`, as the credential scope wants it.

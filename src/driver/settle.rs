@@ -5,7 +5,7 @@ use std::rc::Rc;
 use tokio::sync::Notify;
 
 use crate::ledger::{Holder, ReadBack, Record, ToSettle};
-use crate::protocol::{ExecutionId, GetCommandExecutionResponse};
+use crate::protocol::ExecutionId;
 
 use super::Driver;
 use super::api::{CallError, CommandsApi};
@@ -22,12 +22,15 @@ pub async fn settle_lane(
     device_id: impl Fn(u32) -> Option<crate::plan::DeviceId>,
     changed: Rc<Notify>,
 ) {
+    let mut name = String::new();
     loop {
         for _ in 0..BATCH {
             let next = driver.ledger.borrow_mut().next_to_settle(driver.clock.now());
             let Some(ToSettle { key, id, device }) = next else { break };
-            let Some(target) = device_id(device).map(|device| driver.target_arn(device)) else { continue };
-            let read = read_back(api.get_command_execution(&id, &target).await);
+            let Some(device_id) = device_id(device) else { continue };
+            name.clear();
+            driver.plan.write_client_id(device_id, &mut name);
+            let read = read_back(api.read_back(&id, &driver.target(&name)).await);
             driver.ledger.borrow_mut().settle(key, driver.clock.now(), &read, holder(device, &id));
         }
         let next = driver.ledger.borrow().next_deadline();
@@ -41,30 +44,10 @@ pub async fn settle_lane(
     }
 }
 
-fn read_back(answer: Result<GetCommandExecutionResponse, CallError>) -> ReadBack {
+fn read_back(answer: Result<Record, CallError>) -> ReadBack {
     match answer {
-        Ok(response) => match record(&response) {
-            Some(record) => ReadBack::Record(record),
-            None => ReadBack::Unreadable,
-        },
+        Ok(record) => ReadBack::Record(record),
         Err(CallError::Refused { name, .. }) if name == "ResourceNotFoundException" => ReadBack::NotFound,
         Err(_) => ReadBack::Unreadable,
     }
-}
-
-/// `None` when the answer lacks what every record has.
-fn record(response: &GetCommandExecutionResponse) -> Option<Record> {
-    let created = response.created_at?;
-    // The API gives milliseconds as a fraction of seconds.
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "rounded, not negative, at most hours"
-    )]
-    let millis = |completed: f64| ((completed - created) * 1e3).round().max(0.0) as u64;
-    Some(Record {
-        status: response.status?,
-        reason: response.status_reason.clone(),
-        completed_after_us: response.completed_at.map(|completed| millis(completed) * 1000),
-    })
 }

@@ -4,7 +4,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::protocol::{ExecutionId, StartCommandExecutionRequest};
+use crate::protocol::{ExecutionId, StartNames};
 use crate::seed::{Purpose, Subject};
 
 use super::api::{CallError, CommandsApi};
@@ -18,10 +18,12 @@ const BATCH: usize = 64;
 
 /// Sends starts through one `api` until the task is dropped.
 pub async fn start_worker(driver: Rc<Driver>, mut api: impl CommandsApi) {
+    // The client id of the device at hand.
+    let mut device = String::new();
     loop {
         for _ in 0..BATCH {
             let job = driver.next_job().await;
-            driver.start(&mut api, job).await;
+            driver.start(&mut api, job, &mut device).await;
         }
         tokio::task::yield_now().await;
     }
@@ -42,7 +44,7 @@ impl Driver {
         }
     }
 
-    async fn start(&self, api: &mut impl CommandsApi, job: Job) {
+    async fn start(&self, api: &mut impl CommandsApi, job: Job, device: &mut String) {
         let give_up = job.picked.plus_micros(self.timeout_us);
         loop {
             let now = self.clock.now();
@@ -60,10 +62,18 @@ impl Driver {
             }
             let written = self.clock.now();
             self.ledger.borrow_mut().written(job.key, written);
-            let request = self.request(&job);
-            let answer = self
-                .clock
-                .timeout_at(written.plus_micros(self.timeout_us), api.start_command_execution(&request));
+            device.clear();
+            self.plan.write_client_id(job.device, device);
+            let names = StartNames {
+                target: self.target(device),
+                command_region: &self.region,
+                command_account: &self.account,
+                command_id: &self.plan.scenario().workloads[usize::from(job.workload)].command.name,
+                timeout_seconds: self.workloads[usize::from(job.workload)].timeout_s,
+            };
+            let token = self.token(&job);
+            let answer =
+                self.clock.timeout_at(written.plus_micros(self.timeout_us), api.start(&names, &token));
             if self.take_answer(&job, answer.await) {
                 return;
             }
@@ -71,18 +81,11 @@ impl Driver {
     }
 
     /// Whether the job is done; it is not when nothing was sent.
-    fn take_answer(
-        &self,
-        job: &Job,
-        answer: Option<Result<crate::protocol::StartCommandExecutionResponse, CallError>>,
-    ) -> bool {
+    fn take_answer(&self, job: &Job, answer: Option<Result<ExecutionId, CallError>>) -> bool {
         let now = self.clock.now();
         let mut ledger = self.ledger.borrow_mut();
         match answer {
-            Some(Ok(response)) => match response.execution_id.parse::<ExecutionId>() {
-                Ok(id) => ledger.started(job.key, now, id),
-                Err(_) => ledger.start_unanswered(job.key, now),
-            },
+            Some(Ok(id)) => ledger.started(job.key, now, id),
             Some(Err(CallError::Refused { name, .. })) => ledger.refused(job.key, now, &Arc::from(name)),
             Some(Err(CallError::Unreachable { .. })) => return false,
             Some(Err(CallError::Unanswered { .. })) | None => ledger.start_unanswered(job.key, now),
@@ -90,16 +93,11 @@ impl Driver {
         true
     }
 
-    fn request(&self, job: &Job) -> StartCommandExecutionRequest {
-        let workload = &self.workloads[usize::from(job.workload)];
+    /// Makes the token of a repeatable start.
+    fn token(&self, job: &Job) -> ExecutionId {
         let name = &self.plan.scenario().workloads[usize::from(job.workload)].name;
-        let token = self.plan.seed().at(Purpose::ClientToken, Subject::new(name, 0), job.number).uuid();
-        StartCommandExecutionRequest {
-            target_arn: self.target_arn(job.device),
-            command_arn: workload.command_arn.clone(),
-            parameters: None,
-            execution_timeout_seconds: Some(workload.timeout_s),
-            client_token: Some(ExecutionId::from_uuid(token).to_string()),
-        }
+        ExecutionId::from_uuid(
+            self.plan.seed().at(Purpose::ClientToken, Subject::new(name, 0), job.number).uuid(),
+        )
     }
 }

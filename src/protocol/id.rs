@@ -1,6 +1,7 @@
 //! Ids of commands and executions: `[a-zA-Z0-9_-]{1,64}`, and texts that are usually UUIDs kept small.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -48,8 +49,11 @@ impl FromStr for ExecutionId {
     type Err = InvalidId;
 
     fn from_str(text: &str) -> Result<Self, InvalidId> {
+        if let Some(uuid) = parse_uuid(text) {
+            return Ok(Self(CompactText(Repr::Uuid(uuid))));
+        }
         check_id(text)?;
-        Ok(Self(CompactText::new(text)))
+        Ok(Self(CompactText(Repr::Text(text.into()))))
     }
 }
 
@@ -77,7 +81,7 @@ impl<'de> Deserialize<'de> for ExecutionId {
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CompactText(Repr);
 
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Repr {
     /// Big-endian bytes, so that the order is that of the texts.
     Uuid([u8; 16]),
@@ -87,7 +91,7 @@ enum Repr {
 impl CompactText {
     /// Keeps `text`.
     pub fn new(text: &str) -> Self {
-        Self(parse_uuid(text).map_or_else(|| Repr::Text(text.into()), |uuid| Repr::Uuid(uuid.to_be_bytes())))
+        Self(parse_uuid(text).map_or_else(|| Repr::Text(text.into()), Repr::Uuid))
     }
 
     /// Bytes on the heap.
@@ -110,6 +114,16 @@ impl CompactText {
     }
 }
 
+impl Hash for Repr {
+    /// Half of what a derived one feeds the hasher for a UUID: ids are looked up many times each.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match self {
+            Repr::Uuid(uuid) => state.write_u128(u128::from_ne_bytes(*uuid)),
+            Repr::Text(text) => text.hash(state),
+        }
+    }
+}
+
 impl fmt::Display for CompactText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.with_str(|text| f.pad(text))
@@ -124,23 +138,36 @@ impl fmt::Debug for CompactText {
 
 /// The UUID of a canonical lower-case spelling; `None` for every other text, even upper case, so
 /// that the text can be given back exactly.
-fn parse_uuid(text: &str) -> Option<u128> {
-    if text.len() != UUID_LENGTH {
+fn parse_uuid(text: &str) -> Option<[u8; 16]> {
+    let text: &[u8; UUID_LENGTH] = text.as_bytes().try_into().ok()?;
+    if UUID_HYPHENS.iter().any(|at| text[*at] != b'-') {
         return None;
     }
-    let mut uuid = 0u128;
-    for (at, byte) in text.bytes().enumerate() {
-        let digit = match byte {
-            b'-' if UUID_HYPHENS.contains(&at) => continue,
-            _ if UUID_HYPHENS.contains(&at) => return None,
-            b'0'..=b'9' => byte - b'0',
-            b'a'..=b'f' => byte - b'a' + 10,
-            _ => return None,
-        };
-        uuid = (uuid << 4) | u128::from(digit);
+    let mut uuid = [0; 16];
+    // Looked at only once, at the end: ids come with every message, and nearly all are sound.
+    let mut not_digits = 0;
+    for (byte, at) in uuid.iter_mut().zip(UUID_DIGITS) {
+        let (high, low) = (HEX[usize::from(text[at])], HEX[usize::from(text[at + 1])]);
+        *byte = high << 4 | low & 0xf;
+        not_digits |= high | low;
     }
-    Some(uuid)
+    (not_digits & NOT_HEX == 0).then_some(uuid)
 }
+
+/// Where the pairs of digits begin.
+const UUID_DIGITS: [usize; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
+/// What [`HEX`] holds for everything but lower-case digits.
+const NOT_HEX: u8 = 0x80;
+/// The value of each hexadecimal digit.
+const HEX: [u8; 256] = {
+    let mut values = [NOT_HEX; 256];
+    let mut value = 0;
+    while value < 16 {
+        values[b"0123456789abcdef"[value as usize] as usize] = value;
+        value += 1;
+    }
+    values
+};
 
 fn spell_uuid(uuid: [u8; 16]) -> [u8; UUID_LENGTH] {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";

@@ -1,10 +1,11 @@
 //! The Commands API without HTTP: calls on the embedded backend's own handle.
 
-use crate::backend::Handle;
+use crate::backend::{ExecutionEnd, Handle};
 use crate::driver::{CallError, CommandsApi};
+use crate::ledger::Record;
 use crate::protocol::{
-    ApiError, CreateCommandRequest, CreateCommandResponse, ExecutionId, GetCommandExecutionResponse,
-    GetCommandResponse, StartCommandExecutionRequest, StartCommandExecutionResponse,
+    ApiError, CreateCommandRequest, CreateCommandResponse, ExecutionId, GetCommandResponse, StartNames,
+    TargetName,
 };
 
 /// Calls the embedded backend in this process, on the caller's thread. Settling uses it, so that reading
@@ -37,19 +38,15 @@ impl CommandsApi for DirectApi {
         self.handle.get_command(command_id).map_err(refused)
     }
 
-    async fn start_command_execution(
-        &mut self,
-        request: &StartCommandExecutionRequest,
-    ) -> Result<StartCommandExecutionResponse, CallError> {
-        self.handle.start_command_execution(request).map_err(refused)
+    /// Without the token: a call within the process cannot be lost, so it is never repeated.
+    async fn start(&mut self, names: &StartNames<'_>, _: &ExecutionId) -> Result<ExecutionId, CallError> {
+        self.handle.start_execution(names).map_err(refused)
     }
 
-    async fn get_command_execution(
-        &mut self,
-        id: &ExecutionId,
-        target_arn: &str,
-    ) -> Result<GetCommandExecutionResponse, CallError> {
-        self.handle.get_command_execution(&id.to_string(), target_arn, true).map_err(refused)
+    async fn read_back(&mut self, id: &ExecutionId, target: &TargetName<'_>) -> Result<Record, CallError> {
+        let end = self.handle.execution_end(id, target).map_err(refused)?;
+        let ExecutionEnd { status, reason, completed_after_us } = end;
+        Ok(Record { status, reason, completed_after_us })
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{Command, Key};
 use crate::clock::Instant;
 use crate::protocol::{
-    ExecutionId, ParameterValue, StartNames, State, Status, TargetKind, Update, UpdateErrorCode,
+    CompactText, ExecutionId, ParameterValue, StartNames, State, Status, TargetKind, Update, UpdateErrorCode,
 };
 
 /// One thing that happens.
@@ -26,7 +26,7 @@ pub(in crate::backend) struct Start<'a> {
     pub id: ExecutionId,
     pub command: Arc<Command>,
     pub names: &'a StartNames<'a>,
-    pub token: Option<&'a str>,
+    pub token: Option<CompactText>,
     pub parameters: Option<&'a BTreeMap<String, ParameterValue>>,
 }
 

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::{Command, Start};
 use crate::clock::Instant;
 use crate::protocol::{
-    CompactText, ExecutionId, GetCommandExecutionResponse, ParameterValue, ResultValue, State, StatusReason,
-    TargetKind, TargetName, Update,
+    CompactText, ExecutionId, GetCommandExecutionResponse, ParameterValue, ResultValue, State, Status,
+    StatusReason, TargetKind, TargetName, Update,
 };
 use crate::units::MICROS_PER_SECOND;
 
@@ -47,7 +47,7 @@ impl Record {
         });
         Self {
             id: start.id,
-            token: start.token.map(CompactText::new),
+            token: start.token,
             command: start.command,
             device: start.names.target.name.into(),
             details,
@@ -124,6 +124,26 @@ impl Record {
         self.device.len() + self.token.as_ref().map_or(0, CompactText::heap_bytes) + details
     }
 
+    /// Its status as a reader sees it.
+    pub fn status(&self) -> Status {
+        self.state.status()
+    }
+
+    /// The reason as a reader sees it: the device's, or that the cloud timed it out.
+    pub fn status_reason(&self) -> Option<StatusReason> {
+        let by_cloud = || StatusReason { code: StatusReason::NO_RESPONSE.to_owned(), description: None };
+        match self.state {
+            State::TimedOutByCloud => Some(by_cloud()),
+            _ => self.reason().cloned(),
+        }
+    }
+
+    /// From its creation to its end, in µs; `None` while it may still change. Nothing follows the end, so
+    /// the last update is when it came.
+    pub fn completed_after_us(&self) -> Option<u64> {
+        self.state.is_terminal().then(|| self.updated_at.micros_since(self.created_at))
+    }
+
     /// As GetCommandExecution shows it; `seconds` turns an instant into epoch seconds.
     pub fn describe(
         &self,
@@ -133,18 +153,14 @@ impl Record {
     ) -> GetCommandExecutionResponse {
         let target = TargetName { region, account, kind: self.kind, name: &self.device };
         let result = self.details.as_ref().and_then(|details| details.result.as_ref());
-        let by_cloud = || StatusReason { code: StatusReason::NO_RESPONSE.to_owned(), description: None };
         let created_at = seconds(self.created_at);
         let updated_at = seconds(self.updated_at);
         GetCommandExecutionResponse {
             execution_id: Some(self.id.to_string()),
             command_arn: Some(self.command.arn.clone()),
             target_arn: Some(target.to_string()),
-            status: Some(self.state.status()),
-            status_reason: match self.state {
-                State::TimedOutByCloud => Some(by_cloud()),
-                _ => self.reason().cloned(),
-            },
+            status: Some(self.status()),
+            status_reason: self.status_reason(),
             result: result.filter(|_| include_result).cloned(),
             parameters: self.parameters().cloned(),
             execution_timeout_seconds: Some(self.timeout_seconds.into()),

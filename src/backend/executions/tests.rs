@@ -56,7 +56,7 @@ impl Bench {
             id: ExecutionId::from_uuid(self.named),
             command: Arc::clone(&self.command),
             names: &names,
-            token: request.client_token.as_deref(),
+            token: request.client_token.as_deref().map(CompactText::new),
             parameters: request.parameters.as_ref(),
         };
         self.executions.apply(Input::Start(start), now).iter().collect()
@@ -223,8 +223,8 @@ fn a_token_gives_back_its_execution_or_tells_another_request() {
         StartCommandExecutionRequest { client_token: token, parameters: parameters(1), ..Bench::request() };
     let mut bench = Bench::new(limits());
     let replay = |bench: &Bench, request: &StartCommandExecutionRequest| {
-        let names = request.validate().unwrap();
-        bench.executions.replay(request.client_token.as_deref().unwrap(), &names, request.parameters.as_ref())
+        let (token, names) = (request.client_token.as_deref().unwrap(), request.validate().unwrap());
+        bench.executions.replay(&CompactText::new(token), &names, request.parameters.as_ref())
     };
     assert_eq!(replay(&bench, &first), None);
     let Effect::Persist(key) = bench.start_with(&first, at(0))[0] else { panic!("not started") };
@@ -270,7 +270,8 @@ fn the_oldest_ended_are_forgotten_first_with_their_tokens_and_open_ones_never() 
     assert_eq!(bench.executions.evicted(), 1);
     let replay = |n: u128| {
         let request = request(n);
-        bench.executions.replay(request.client_token.as_deref().unwrap(), &request.validate().unwrap(), None)
+        let (token, names) = (request.client_token.as_deref().unwrap(), request.validate().unwrap());
+        bench.executions.replay(&CompactText::new(token), &names, None)
     };
     assert_eq!(replay(5), None, "a token lives as long as its execution");
     assert!(matches!(replay(1), Some(Replay::Same(_))));
