@@ -19,7 +19,6 @@ mod lifecycle;
 #[cfg_attr(not(test), expect(dead_code, reason = "the sessions, which come next, ask for them"))]
 mod limits;
 mod message;
-#[cfg_attr(not(test), expect(dead_code, reason = "the sessions, which come next, keep and deliver them"))]
 mod retained;
 mod routes;
 mod session;
@@ -31,8 +30,8 @@ mod tests;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::clock::Clock;
-use crate::mqtt::{self, ReasonCode};
+use crate::clock::{Clock, Instant};
+use crate::mqtt::{self, ReasonCode, RetainHandling};
 
 pub use connection::{MAX_PACKET_BYTES, serve};
 pub use counters::BrokerCounters;
@@ -41,6 +40,7 @@ pub(crate) use lifecycle::publish_due_wills;
 use lifecycle::{Attached, Away, AwaySessions};
 use message::Outgoing;
 pub use message::{Delivered, Message};
+use retained::{Retained, RetainedMessage};
 use routes::{Grant, NotGranted, Record, Routes};
 use session::{Books, ConnectionNumber, Session, SessionKey, Taken};
 
@@ -89,6 +89,7 @@ pub struct Broker {
     slots: Vec<Option<Slot>>,
     free: Vec<SessionKey>,
     routes: Routes,
+    retained: Retained,
     away: AwaySessions,
     /// Counts sessions; each carries the count at its beginning.
     generation: u64,
@@ -124,6 +125,7 @@ impl Broker {
             slots: Vec::new(),
             free: Vec::new(),
             routes: Routes::default(),
+            retained: Retained::default(),
             away: AwaySessions::default(),
             generation: 0,
             connections: 0,
@@ -152,6 +154,9 @@ impl Broker {
         let is_ready = |key: SessionKey| is_connected(&self.slots, key);
         self.routes.collect_shared(message.topic, &mut targets, is_ready);
         let mut outgoing = Outgoing::new(message, now, &mut encoded);
+        if message.retain {
+            self.retain(message, &mut outgoing, now);
+        }
         for (key, grant) in targets.drain(..) {
             self.deliver(key, grant, message, &mut outgoing, &mut delivered);
         }
@@ -172,8 +177,42 @@ impl Broker {
             connections_total: self.connections_total,
             sessions: (self.slots.len() - self.free.len()) as u64,
             subscriptions: self.subscriptions,
+            retained: self.retained.len() as u64,
+            dropped_retained: self.retained.refused(),
             ..self.tally.read()
         }
+    }
+
+    /// Keeps a message for later subscribers of its topic, or forgets what is kept if it is empty
+    /// ([MQTT-3.3.1-5], -6).
+    fn retain(&mut self, message: &Message<'_>, outgoing: &mut Outgoing<'_>, now: Instant) {
+        if message.payload.is_empty() {
+            return self.retained.clear(message.topic);
+        }
+        // One that fits no packet is refused for every subscriber as well, and counted there.
+        let Ok(packet) = outgoing.encoded() else { return };
+        let (qos, expires_at) = (message.qos, message.expires_at);
+        let kept = RetainedMessage { packet: Box::from(packet), qos, expires_at };
+        // What there is no room for has a counter of its own.
+        let _: Result<(), retained::Full> = self.retained.set(message.topic, kept, now);
+    }
+
+    /// Gives what is retained for a filter to one who has subscribed to it, in the order of topics.
+    fn deliver_retained(&mut self, attached: &Attached, filter: &str, granted: mqtt::QoS) {
+        let now = self.clock.now();
+        let books = Books { clock: self.clock, tally: &self.tally };
+        let (session, tally, encoded) = (&attached.session, &self.tally, &mut self.encoded);
+        self.retained.visit(filter, now, |retained| {
+            let Some(publish) = message::read_again(&retained.packet) else { return };
+            let message = Message { expires_at: retained.expires_at, ..Message::of(&publish) };
+            let mut outgoing = Outgoing::new(&message, now, encoded);
+            match session.deliver(&mut outgoing, retained.qos.min(granted), true, books) {
+                Ok(Taken::Sent) => tally.messages_out.add(1),
+                Ok(Taken::Kept(_)) => tally.kept.add(1),
+                Ok(Taken::Missed) => tally.missed_away.add(1),
+                Err(refusal) => tally.dropped(refusal),
+            }
+        });
     }
 
     fn deliver(
@@ -207,8 +246,15 @@ impl Broker {
         }
     }
 
-    /// Adds a subscription, or changes what it grants; says whether it is new.
-    fn subscribe(&mut self, attached: &Attached, filter: &str, grant: Grant) -> Result<bool, NotGranted> {
+    /// Adds a subscription, or changes what it grants, and delivers what is retained for it as far as
+    /// `handling` asks for it.
+    fn subscribe(
+        &mut self,
+        attached: &Attached,
+        filter: &str,
+        grant: Grant,
+        handling: RetainHandling,
+    ) -> Result<(), NotGranted> {
         let slot = slot_of_connection(&mut self.slots, attached).ok_or(NotGranted::NoSession)?;
         // A subscription that is repeated would be taken even by a full session; that is not worth a look-up.
         if slot.record.len() >= MAX_SUBSCRIPTIONS {
@@ -216,7 +262,16 @@ impl Broker {
         }
         let is_new = self.routes.subscribe(&mut slot.record, &slot.session, filter, grant)?;
         self.subscriptions += u64::from(is_new);
-        Ok(is_new)
+        let wants_retained = match handling {
+            RetainHandling::Send => true,
+            RetainHandling::SendIfNew => is_new,
+            RetainHandling::DoNotSend => false,
+        };
+        // Never to a shared subscription (MQTT 5, 4.8.2).
+        if wants_retained && !filter.starts_with("$share/") {
+            self.deliver_retained(attached, filter, grant.qos);
+        }
+        Ok(())
     }
 
     /// Removes a subscription, if there is one with exactly this filter; says whether there was.

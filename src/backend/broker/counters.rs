@@ -28,6 +28,10 @@ pub struct BrokerCounters {
     pub sessions_evicted: u64,
     /// Subscriptions now.
     pub subscriptions: u64,
+    /// Retained messages now.
+    pub retained: u64,
+    /// Messages that were not retained because there is no room for more.
+    pub dropped_retained: u64,
     /// Messages that clients have published.
     pub messages_in: u64,
     /// Messages put into out-buffers for the first time.

@@ -4,7 +4,7 @@
 
 use crate::clock::Instant;
 use crate::mqtt::encode::{self, EncodeError};
-use crate::mqtt::{Publish, PublishProperties, QoS, ReasonCode, Version};
+use crate::mqtt::{Packet, Publish, PublishProperties, QoS, ReasonCode, Sender, Version, decode};
 
 /// A message for whoever subscribed to its topic.
 #[derive(Debug, Clone, Copy)]
@@ -33,12 +33,17 @@ impl<'a> Message<'a> {
         Self { topic, payload, qos, retain: false, expires_at: None, properties, from: None }
     }
 
+    /// What a PUBLISH says, without its expiry.
+    pub(super) fn of(publish: &Publish<'a>) -> Self {
+        let Publish { topic, payload, qos, retain, properties, .. } = *publish;
+        Self { topic, payload, qos, retain, expires_at: None, properties, from: None }
+    }
+
     /// What the client `from` has published at `now`; its expiry runs from then on.
     pub fn of_client(from: &'a str, publish: &Publish<'a>, now: Instant) -> Self {
-        let Publish { topic, payload, qos, retain, properties, .. } = *publish;
-        let lifetime = properties.message_expiry_s;
+        let lifetime = publish.properties.message_expiry_s;
         let expires_at = lifetime.map(|seconds| now.plus_micros(u64::from(seconds) * 1_000_000));
-        Self { topic, payload, qos, retain, expires_at, properties, from: Some(from) }
+        Self { expires_at, from: Some(from), ..Self::of(publish) }
     }
 }
 
@@ -101,6 +106,14 @@ impl<'a> Outgoing<'a> {
             encode::publish(self.encoded, Version::V5, &publish)?;
         }
         Ok(self.encoded)
+    }
+}
+
+/// The message of a packet that [`Outgoing::encoded`] has made; `None` would be a mistake of the codec.
+pub(super) fn read_again(packet: &[u8]) -> Option<Publish<'_>> {
+    match decode(packet, Sender::Server, Version::V5, packet.len()) {
+        Ok(Some((Packet::Publish(publish), _))) => Some(publish),
+        _ => None,
     }
 }
 

@@ -2,6 +2,8 @@
 
 mod connection;
 mod kept;
+mod retained;
+mod shared;
 mod take_over;
 mod version_5;
 mod wills;
@@ -16,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::*;
 use crate::mqtt::{
     ConnAck, ConnAckProperties, Connect, Disconnect, FilterRequest, Packet, PacketId, PubAck, Publish, QoS,
-    Sender, SubAck, UnsubAck, Version, Violation, Will, decode, encode,
+    RetainHandling, Sender, SubAck, UnsubAck, Version, Violation, Will, decode, encode,
 };
 
 const MS: Duration = Duration::from_millis(1);

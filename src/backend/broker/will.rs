@@ -5,8 +5,8 @@
 
 use std::sync::Arc;
 
-use crate::mqtt::{Packet, Sender, Version, decode, encode};
-use crate::mqtt::{PacketId, Publish, QoS, Will};
+use super::message::read_again;
+use crate::mqtt::{PacketId, Publish, QoS, Version, Will, encode};
 
 /// A will as its connection or its session keeps it: encoded, in one allocation of its exact size.
 #[derive(Debug)]
@@ -38,8 +38,7 @@ impl OwnWill {
     /// The message, as if the client had sent it now. With QoS 1 it carries the identifier 1: it was
     /// never on the wire.
     pub(super) fn publish(&self) -> Option<Publish<'_>> {
-        let decoded = decode(&self.packet, Sender::Client, Version::V5, self.packet.len());
-        let Ok(Some((Packet::Publish(publish), _))) = decoded else { return None };
+        let publish = read_again(&self.packet)?;
         let id = (self.qos == QoS::AtLeastOnce).then_some(PacketId::FIRST);
         Some(Publish { qos: self.qos, id, ..publish })
     }

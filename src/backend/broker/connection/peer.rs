@@ -303,7 +303,8 @@ fn grant_one(
     attached: &Attached,
     request: &FilterRequest<'_>,
 ) -> Result<QosCode, Refused> {
-    let FilterRequest { filter, qos, no_local, retain_as_published, .. } = *request;
+    let FilterRequest { filter, qos, no_local, retain_as_published, retain_handling } = *request;
     let grant = Grant { qos, no_local, retain_as_published };
-    broker.subscribe(attached, filter, grant).map(|_| qos as u8).map_err(Refused::NotGranted)
+    let granted = broker.subscribe(attached, filter, grant, retain_handling);
+    granted.map(|()| qos as u8).map_err(Refused::NotGranted)
 }

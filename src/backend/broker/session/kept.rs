@@ -7,8 +7,9 @@
 
 use std::collections::VecDeque;
 
+use crate::backend::broker::message::read_again;
 use crate::clock::Instant;
-use crate::mqtt::{Packet, PacketId, Publish, Sender, Version, decode};
+use crate::mqtt::{PacketId, Publish};
 
 /// Messages that wait in one session: as many as may be unacknowledged, so that a client which was away
 /// finds no more than it could have had under way.
@@ -58,10 +59,7 @@ impl Stored {
 
     /// The message as it was published; QoS, identifier and expiry are for the sender to set.
     pub(super) fn publish(&self) -> Option<Publish<'_>> {
-        match decode(&self.packet, Sender::Server, Version::V5, self.packet.len()) {
-            Ok(Some((Packet::Publish(publish), _))) => Some(publish),
-            _ => None,
-        }
+        read_again(&self.packet)
     }
 
     pub(super) fn expires_at(&self) -> Option<Instant> {

@@ -10,7 +10,6 @@ async fn a_connack_says_what_is_offered_and_what_was_chosen() {
     let host = Router::new();
     let offered = ConnAckProperties {
         maximum_qos: Some(QoS::AtLeastOnce),
-        retain_available: Some(false),
         maximum_packet_size: NonZeroU32::new(129 * 1024),
         topic_alias_maximum: 8,
         subscription_identifiers: Some(false),

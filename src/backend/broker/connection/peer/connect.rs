@@ -117,7 +117,6 @@ fn offer<'a>(connect: &Connect<'_>, said: &Said, assigned: Option<&'a str>) -> C
         assigned_client_id: assigned,
         topic_alias_maximum: super::aliases::MAXIMUM,
         subscription_identifiers: Some(false),
-        retain_available: Some(false),
         ..ConnAckProperties::NONE
     }
 }
