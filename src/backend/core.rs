@@ -209,8 +209,12 @@ impl Core {
         const BATCH: usize = 256;
         let now = self.clock.now();
         for _ in 0..BATCH {
-            let Some(key) = self.timers.pop_due(now) else { return self.broker.time_out_due() };
+            let Some((deadline, key)) = self.timers.pop_due(now) else { return self.broker.time_out_due() };
+            let before = self.tally.timed_out;
             self.fall_due(key, now);
+            if self.tally.timed_out > before {
+                self.hooks.timed_out(deadline, now);
+            }
         }
         true
     }

@@ -3,12 +3,15 @@
 //! The faults of scenarios come later and are their own subject; these are for proving that a
 //! measurement sees what it should see.
 
+use crate::clock::Instant;
 use crate::protocol::{ApiError, ExecutionId};
 
 /// Decides whether a request is published.
 pub type OnRequest = Box<dyn FnMut(&ExecutionId) -> bool + Send>;
 /// Decides whether a start is answered with an error.
 pub type OnStart = Box<dyn FnMut() -> Option<ApiError> + Send>;
+/// Hears of an execution that the timer ended: its deadline, and when that was.
+pub type OnTimeOut = Box<dyn FnMut(Instant, Instant) + Send>;
 
 /// Called under the backend's lock, so they must be quick and must not call the backend.
 #[derive(Default)]
@@ -18,11 +21,19 @@ pub struct Hooks {
     pub on_request: Option<OnRequest>,
     /// `Some`: the start is answered with it.
     pub on_start: Option<OnStart>,
+    /// How punctual the timer is.
+    pub on_time_out: Option<OnTimeOut>,
 }
 
 impl Hooks {
     pub(super) fn publishes(&mut self, id: &ExecutionId) -> bool {
         self.on_request.as_mut().is_none_or(|hook| hook(id))
+    }
+
+    pub(super) fn timed_out(&mut self, deadline: Instant, now: Instant) {
+        if let Some(hook) = &mut self.on_time_out {
+            hook(deadline, now);
+        }
     }
 
     pub(super) fn refuses_start(&mut self) -> Option<ApiError> {

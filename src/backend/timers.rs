@@ -26,9 +26,9 @@ impl Timers {
         self.deadlines.next()
     }
 
-    /// Takes the soonest entry that is due, moot or not.
-    pub fn pop_due(&mut self, now: Instant) -> Option<Key> {
-        self.deadlines.pop_due(now).map(|(_, key)| key)
+    /// Takes the soonest entry that is due, moot or not, with its deadline.
+    pub fn pop_due(&mut self, now: Instant) -> Option<(Instant, Key)> {
+        self.deadlines.pop_due(now)
     }
 
     /// Drops the moot entries if they are most of them; `open` is how many executions can time out.
@@ -54,7 +54,8 @@ mod tests {
             timers.sweep(n / 100, open);
             assert!(timers.deadlines.len() <= SWEEP_FROM + 1);
         }
-        let due: Vec<Key> = std::iter::from_fn(|| timers.pop_due(Instant::from_micros(10_000))).collect();
+        let due: Vec<Key> =
+            std::iter::from_fn(|| timers.pop_due(Instant::from_micros(10_000)).map(|(_, key)| key)).collect();
         assert!(keys.iter().step_by(100).all(|open| due.contains(open)));
     }
 }
