@@ -34,13 +34,8 @@ use std::thread;
 
 use tokio_util::sync::CancellationToken;
 
-<<<<<<< HEAD
 pub use handle::{Counters, ExecutionEnd, Handle};
-pub use hooks::{Hooks, OnRequest, OnStart};
-=======
-pub use handle::{Counters, Handle};
 pub use hooks::{Hooks, OnRequest, OnStart, OnTimeOut};
->>>>>>> 202c5cc (virtual time: seeds of chaos, time-outs to the millisecond, a day in minutes)
 pub use policy::Policy;
 
 use crate::clock::Clock;
