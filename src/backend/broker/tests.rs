@@ -2,6 +2,7 @@
 
 mod connection;
 mod kept;
+mod model;
 mod retained;
 mod shared;
 mod take_over;
