@@ -27,6 +27,12 @@ mod wire;
 
 #[cfg(test)]
 mod agreement;
+#[cfg(test)]
+mod agreement_5;
+#[cfg(test)]
+mod round_trip;
+#[cfg(test)]
+mod samples;
 
 pub use decode::{Sender, decode};
 pub use filter::{TopicError, filter_is_valid, levels_match, matches, split_shared, topic_is_valid};

@@ -1,4 +1,4 @@
-//! A second opinion: what this codec writes, rumqttc's codec reads as the same, and the other way round.
+//! A second opinion on 3.1.1: what this codec writes, rumqttc's codec reads as the same, and the other way round.
 //!
 //! rumqttc is the lenient one, so only packets that the standard allows are compared.
 
@@ -7,6 +7,7 @@ use proptest::option;
 use proptest::prelude::*;
 use rumqttc::mqttbytes::{self, v4};
 
+use super::samples::{filter, text, topic};
 use super::{
     ConnAck, Connect, Disconnect, FilterRequest, Packet, PacketId, PubAck, Publish, QoS, ReasonCode, Sender,
     SubAck, UnsubAck, Version, Will, decode, encode,
@@ -37,30 +38,6 @@ struct OwnedConnect {
     keep_alive_s: u16,
     login: Option<(String, String)>,
     will: Option<(String, Vec<u8>, QoS, bool)>,
-}
-
-fn text() -> impl Strategy<Value = String> {
-    // rumqttc reads an empty user name as none, so none is empty here.
-    "[^\0]{1,40}"
-}
-
-fn topic() -> impl Strategy<Value = String> {
-    prop_oneof![
-        "[^\0+#]{1,40}",
-        "\\$aws/commands/things/[a-z0-9]{1,8}/executions/[a-f0-9-]{36}/(request|response)/(json|cbor)",
-        "[a-z/]{65000,65535}",
-    ]
-}
-
-fn filter() -> impl Strategy<Value = String> {
-    (prop::collection::vec(prop_oneof![Just("+".to_owned()), "[^\0+#/]{0,8}"], 0..6), any::<bool>()).prop_map(
-        |(mut levels, hash)| {
-            if hash || levels.iter().all(String::is_empty) {
-                levels.push("#".to_owned());
-            }
-            levels.join("/")
-        },
-    )
 }
 
 fn qos() -> impl Strategy<Value = QoS> {
