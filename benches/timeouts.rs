@@ -6,6 +6,7 @@
 
 use std::sync::mpsc;
 
+use fleetsim::backend::broker::Limits;
 use fleetsim::backend::{self, Config, Hooks, Listeners, Policy};
 use fleetsim::clock::Clock;
 use fleetsim::protocol::{CommandPayload, CreateCommandRequest, StartCommandExecutionRequest};
@@ -28,6 +29,7 @@ fn main() {
         region: "us-east-1".to_owned(),
         account: "123456789012".to_owned(),
         policy: Policy::default(),
+        limits: Limits::NONE,
         hooks: Hooks { on_time_out: Some(Box::new(on_time_out)), ..Hooks::default() },
     };
     let stop = CancellationToken::new();

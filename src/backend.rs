@@ -64,6 +64,8 @@ pub struct Config {
     pub account: String,
     /// What clients may publish and subscribe to.
     pub policy: Policy,
+    /// The limits of the broker.
+    pub limits: broker::Limits,
     /// Faults for tests; none by default.
     #[doc(hidden)]
     pub hooks: Hooks,

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::backend::broker::Limits;
 use crate::exit::Exit;
 use crate::units::parse_duration;
 
@@ -111,12 +112,33 @@ struct BackendArguments {
     /// clients/ID), as a policy with ${iot:ClientId} does. Without it any client may act for any device.
     #[arg(long, env = "FLEETSIM_ISOLATE")]
     isolate: bool,
+    /// Limits of the broker for each client and the account: AWS IoT Core's as published (100 messages and 512
+    /// KiB a second, 50 subscriptions, one connect a second, …), or none.
+    #[arg(long, value_enum, default_value_t = BrokerLimits::None, env = "FLEETSIM_LIMITS")]
+    limits: BrokerLimits,
     /// Not for a backend that serves clients of the real world; see `fleetsim run`.
     #[arg(long, hide = true)]
     virtual_time: bool,
     /// Written once both listeners accept: {"http": …, "mqtt": …, "pid": …}, addresses as URLs.
     #[arg(long, value_name = "FILE", env = "FLEETSIM_READY_FILE")]
     ready_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum BrokerLimits {
+    /// Only what protects the process.
+    None,
+    /// Those of AWS IoT Core.
+    Aws,
+}
+
+impl BrokerLimits {
+    fn values(self) -> Limits {
+        match self {
+            Self::None => Limits::NONE,
+            Self::Aws => Limits::AWS,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

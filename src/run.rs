@@ -188,6 +188,7 @@ impl<'a> Run<'a> {
             region: target.region,
             account: target.account,
             policy: backend::Policy::default(),
+            limits: backend::broker::Limits::NONE,
             hooks: std::mem::take(&mut self.options.hooks.backend),
         };
         let failed = |cause| SetupError::Start { what: "the embedded backend", cause };

@@ -16,7 +16,6 @@ mod connection;
 mod counters;
 mod in_flight;
 mod lifecycle;
-#[cfg_attr(not(test), expect(dead_code, reason = "the sessions, which come next, ask for them"))]
 mod limits;
 mod message;
 mod retained;
@@ -38,11 +37,13 @@ pub use counters::BrokerCounters;
 use counters::Tally;
 pub(crate) use lifecycle::publish_due_wills;
 use lifecycle::{Attached, Away, AwaySessions};
+pub use limits::Limits;
+use limits::rates::AccountRates;
 use message::Outgoing;
 pub use message::{Delivered, Message};
 use retained::{Retained, RetainedMessage};
 use routes::{Grant, NotGranted, Record, Routes};
-use session::{Books, ConnectionNumber, Session, SessionKey, Taken};
+use session::{Books, ConnectionNumber, Refusal, Session, SessionKey, Taken};
 
 /// Subscriptions of one session. AWS IoT Core takes 50 per connection; this leaves room for a gateway
 /// with its devices behind it, and with [`routes::MAX_FILTER_BYTES`] bounds a session to a few MB.
@@ -83,6 +84,8 @@ pub trait Host: Send + Sync + 'static {
 #[derive(Debug)]
 pub struct Broker {
     clock: Clock,
+    limits: Arc<Limits>,
+    account: AccountRates,
     /// By client identifier, to find the session that a new connection takes over.
     by_client: HashMap<Arc<str>, SessionKey>,
     /// By session key; free places are listed in `free`.
@@ -117,10 +120,17 @@ struct Slot {
 }
 
 impl Broker {
-    /// A broker without sessions.
+    /// A broker without sessions that sets its clients no limits.
     pub fn new(clock: Clock) -> Self {
+        Self::with_limits(clock, Limits::NONE)
+    }
+
+    /// A broker without sessions.
+    pub fn with_limits(clock: Clock, limits: Limits) -> Self {
         Self {
             clock,
+            account: AccountRates::new(&limits, clock.now()),
+            limits: Arc::new(limits),
             by_client: HashMap::new(),
             slots: Vec::new(),
             free: Vec::new(),
@@ -167,6 +177,16 @@ impl Broker {
         self.tally.messages_out.add(u64::from(delivered.sessions));
         self.make_room_away();
         delivered
+    }
+
+    /// Whether one more client may connect; otherwise what its CONNACK says.
+    fn admit(&mut self, client_id: &str) -> Result<(), ReasonCode> {
+        self.account.connect(client_id, self.connections, self.clock.now())
+    }
+
+    /// Whether the account takes one more PUBLISH from a client.
+    fn takes_publish(&mut self) -> bool {
+        self.account.takes_publish_in(self.clock.now())
     }
 
     /// What has happened so far.
@@ -231,6 +251,13 @@ impl Broker {
         // ([MQTT-3.3.1-12], -13; 3.1.1: [MQTT-3.3.1-9]).
         let retain = message.retain && grant.retain_as_published;
         let books = Books { clock: self.clock, tally: &self.tally };
+        if self.limits.account_publishes_out_per_s.is_some()
+            && !self.account.takes_publish_out(self.clock.now())
+        {
+            self.tally.dropped(Refusal::TooFast);
+            delivered.dropped += 1;
+            return;
+        }
         match slot.session.deliver(outgoing, message.qos.min(grant.qos), retain, books) {
             Ok(Taken::Sent) => delivered.sessions += 1,
             Ok(Taken::Kept(bytes)) => {
@@ -257,9 +284,11 @@ impl Broker {
     ) -> Result<(), NotGranted> {
         let slot = slot_of_connection(&mut self.slots, attached).ok_or(NotGranted::NoSession)?;
         // A subscription that is repeated would be taken even by a full session; that is not worth a look-up.
-        if slot.record.len() >= MAX_SUBSCRIPTIONS {
+        let held = slot.record.len();
+        if held >= MAX_SUBSCRIPTIONS || self.limits.check_subscriptions(held).is_err() {
             return Err(NotGranted::TooMany);
         }
+        self.account.subscribe(self.clock.now()).map_err(|_| NotGranted::TooFast)?;
         let is_new = self.routes.subscribe(&mut slot.record, &slot.session, filter, grant)?;
         self.subscriptions += u64::from(is_new);
         let wants_retained = match handling {
@@ -284,6 +313,10 @@ impl Broker {
 
     fn tally(&self) -> Arc<Tally> {
         Arc::clone(&self.tally)
+    }
+
+    fn limits(&self) -> Arc<Limits> {
+        Arc::clone(&self.limits)
     }
 }
 

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::broker::{Broker, Message};
+use super::broker::{self, Broker, Message};
 use super::commands::Commands;
 use super::events;
 use super::executions::{Effect, Effects, Executions, Input, Key, Limits, Replay, Reply, Start};
@@ -80,7 +80,13 @@ pub(super) struct Stock {
 }
 
 impl Core {
-    pub fn new(clock: Clock, seed: Seed, region: String, account: String, hooks: Hooks) -> Self {
+    pub fn new(
+        clock: Clock,
+        seed: Seed,
+        (region, account): (String, String),
+        limits: broker::Limits,
+        hooks: Hooks,
+    ) -> Self {
         Self {
             clock,
             seed,
@@ -90,7 +96,7 @@ impl Core {
             commands: Commands::default(),
             executions: Executions::new(Limits::DEFAULT),
             timers: Timers::default(),
-            broker: Broker::new(clock),
+            broker: Broker::with_limits(clock, limits),
             named: 0,
             tally: Tally::default(),
             scratch: Scratch::default(),

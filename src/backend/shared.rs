@@ -53,10 +53,10 @@ pub(super) struct Shared {
 
 impl Shared {
     pub fn new(config: Config) -> (Self, mpsc::Receiver<Job>) {
-        let Config { clock, seed, region, account, policy, hooks } = config;
+        let Config { clock, seed, region, account, policy, limits, hooks } = config;
         let (jobs, queue) = mpsc::channel(JOBS);
         let shared = Self {
-            core: Mutex::new(Core::new(clock, seed, region, account, hooks)),
+            core: Mutex::new(Core::new(clock, seed, (region, account), limits, hooks)),
             clock,
             seed,
             policy,

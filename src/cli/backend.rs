@@ -52,6 +52,7 @@ fn start(arguments: &BackendArguments, console: Console) -> Result<Exit, (Exit, 
         seed: Seed::random(),
         region: arguments.region.clone(),
         account: arguments.account.clone(),
+        limits: arguments.limits.values(),
         policy: if arguments.isolate { Policy::Isolated } else { Policy::Open },
         hooks: Hooks::default(),
     };

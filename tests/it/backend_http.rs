@@ -5,6 +5,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 
+use fleetsim::backend::broker::Limits;
 use fleetsim::backend::{self, Config, Hooks, Listeners, Policy, Running};
 use fleetsim::clock::Clock;
 use fleetsim::protocol::{ApiError, ErrorKind, StartCommandExecutionRequest};
@@ -49,6 +50,7 @@ impl Bench {
             region: "us-east-1".to_owned(),
             account: "123456789012".to_owned(),
             policy: Policy::Open,
+            limits: Limits::NONE,
             hooks,
         };
         let stop = CancellationToken::new();

@@ -4,6 +4,7 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use fleetsim::backend::broker::Limits;
 use fleetsim::backend::{self, Config, Hooks, Listeners, Policy, Running};
 use fleetsim::clock::Clock;
 use fleetsim::protocol::{
@@ -38,6 +39,7 @@ impl Bench {
             region: "us-east-1".to_owned(),
             account: "123456789012".to_owned(),
             policy: Policy::Open,
+            limits: Limits::NONE,
             hooks,
         };
         let stop = CancellationToken::new();

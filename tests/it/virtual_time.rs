@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
+use fleetsim::backend::broker::Limits;
 use fleetsim::backend::{self, Config, Hooks, Listeners, Policy};
 use fleetsim::clock::{Clock, Instant};
 use fleetsim::protocol::{CommandPayload, CreateCommandRequest, StartCommandExecutionRequest};
@@ -114,6 +115,7 @@ async fn a_hundred_thousand_time_outs_of_one_second_each_fire_in_their_own_milli
         region: "us-east-1".to_owned(),
         account: "123456789012".to_owned(),
         policy: Policy::default(),
+        limits: Limits::NONE,
         hooks: Hooks { on_time_out: Some(Box::new(on_time_out)), ..Hooks::default() },
     };
     let run = async {

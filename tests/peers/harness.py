@@ -96,6 +96,7 @@ class Lines:
     def __init__(self, process):
         self.process = process
         self.lines = queue.Queue()
+        self.kept = []
         threading.Thread(target=self._read, daemon=True).start()
 
     def _read(self):
@@ -105,16 +106,22 @@ class Lines:
 
     def next(self, what):
         """The next line; `None` once the process has ended."""
+        if self.kept:
+            return self.kept.pop(0)
         try:
             return self.lines.get(timeout=PATIENCE_S)
         except queue.Empty:
             raise Failed(f"{what}: nothing came in {PATIENCE_S} s") from None
 
-    def until(self, wanted, what):
-        """The first line that contains `wanted`; those before are skipped."""
+    def until(self, wanted, what, keep=None):
+        """The first line that contains `wanted`; those before are skipped, but what begins with `keep`
+        stays for the next call."""
         seen = []
         while (line := self.next(what)) is not None:
             if wanted in line:
+                for kept in seen if keep else []:
+                    if kept.startswith(keep):
+                        self.kept.append(kept)
                 return line
             seen.append(line)
         raise Failed(f"{what}: expected a line with {wanted!r}, came {seen!r} and the end")

@@ -5,7 +5,7 @@ import json
 import subprocess
 import tempfile
 
-from harness import PATIENCE_S, Failed, Lines, check, equal, within
+from harness import PATIENCE_S, Lines, check, equal, within
 
 NUMBERS = itertools.count()
 
@@ -41,7 +41,8 @@ class Subscriber:
             ["stdbuf", "-oL", *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
         self.lines = Lines(self.process)
-        self.lines.until("Subscribed (mid: 1)", "SUBACK")
+        # What waited in a kept session comes before the SUBACK.
+        self.lines.until("Subscribed (mid: 1)", "SUBACK", keep="message|")
 
     def message(self, what="a message"):
         return self.lines.until("message|", what).split("|")[1:]
@@ -95,7 +96,7 @@ def retained(backend, version):
         equal(subscriber.message(), [topic, "0", "0", "live"], "the first message after it was cleared")
 
 
-@check("a will is published when its client dies, and not when it says goodbye")
+@check("a will is published when its client dies; when it says goodbye, only if it asks for it (0x04)")
 def will(backend, version):
     topic = fresh("topic")
     with Subscriber(backend, version, "-t", topic) as watcher:
@@ -103,7 +104,9 @@ def will(backend, version):
             arguments = ["-t", fresh("other"), "--will-topic", topic, "--will-payload", text]
             with Subscriber(backend, version, *arguments) as client:
                 end(client)
-        equal(watcher.message(), [topic, "0", "0", "died"], "the first will")
+        # In MQTT 5 mosquitto_sub takes its leave with "disconnect with will message", in 3.1.1 it cannot.
+        for text in ["went", "died"] if version == 5 else ["died"]:
+            equal(watcher.message(), [topic, "0", "0", text], "the will")
 
 
 def persistent(version, client_id):
@@ -177,17 +180,16 @@ def shared(backend, version):
         equal(sorted(found), [["0", "2", "4"], ["1", "3", "5"]], "messages of both members")
 
 
-@check("a message that is too large ends the connection: with 0x95 in MQTT 5")
+@check("a message that is too large ends the connection; a client of MQTT 5 knows and does not send it")
 def too_large(backend, version):
     topic = fresh("topic")
     with tempfile.NamedTemporaryFile() as file, Subscriber(backend, version, "-t", topic) as subscriber:
         file.write(b"x" * 300_000)
         file.flush()
-        code, said = publish(backend, version, "-q", "1", "-t", topic, "-f", file.name)
+        _, said = publish(backend, version, "-q", "1", "-t", topic, "-f", file.name)
         # The client of MQTT 5 obeys the maximum in the CONNACK and does not even send it.
         equal("received PUBACK" in said, False, f"a PUBACK in {said!r}")
-        if version == 5 and code == 0:
-            raise Failed(f"expected a refusal, came {said!r}")
+        equal("sending PUBLISH" in said, version == 4, f"a PUBLISH in {said!r}")
         publish_well(backend, version, "-t", topic, "-m", "small")
         equal(subscriber.message()[3], "small", "the first message")
 

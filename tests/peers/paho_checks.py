@@ -139,11 +139,20 @@ def connack(backend, version):
         equal(len(offered.AssignedClientIdentifier) > 0, True, "an assigned identifier")
 
 
-@check("a subscription at QoS 2 is granted QoS 1, and a bad filter nothing")
+@check("a subscription at QoS 2 is granted QoS 1")
 def granted(backend, version):
     with Peer(backend, version) as peer:
         equal(peer.subscribe(fresh("topic"), qos=2), 1, "granted QoS")
-        equal(peer.subscribe("$share/group"), 0x8F if version == 5 else 0x80, "a share without a filter")
+
+
+@check("a share without a filter is refused; in MQTT 5 it ends the connection with 0x8F")
+def malformed_share(backend, version):
+    with Peer(backend, version) as peer:
+        if version == 4:
+            equal(peer.subscribe("$share/group"), 0x80, "the SUBACK")
+        else:
+            peer.client.subscribe("$share/group", options=SubscribeOptions(qos=1))
+            equal(peer.end(), 0x8F, "reason")
 
 
 @check("a PUBLISH of QoS 2 ends the connection: with 0x9B in MQTT 5")
@@ -401,6 +410,27 @@ def device(backend, version):
             equal(message.topic, f"{front}/{execution}/response/{reply}/json", "topic of the reply")
         equal(json.loads(message.payload)["error"], "TerminalStateReached", "error")
         equal(backend.status(execution, client_id, kind="client"), "SUCCEEDED", "the record")
+
+
+@check("with --limits aws a client is told of them and held to them", versions=[5])
+def limited(backend, version):
+    own = Backend(backend.program, "--limits", "aws")
+    try:
+        with Peer(own, version, client_id="c", expiry_s=10_000_000, clean=False) as peer:
+            equal(peer.connack.ReceiveMaximum, 100, "Receive Maximum")
+            equal(peer.connack.SessionExpiryInterval, 604_800, "Session Expiry Interval")
+            found = [peer.subscribe(f"t/{number}") for number in range(51)]
+            equal(found, [1] * 50 + [0x97], "51 subscriptions")
+            # As many as take five seconds at the allowed rate.
+            for _ in range(600):
+                peer.client.publish("unheard", b"x", 1)
+            reasons = [peer.wait("publish")[1].value for _ in range(600)]
+            equal(reasons[:100], [0x10] * 100, "the first 100 messages")
+            equal(0x97 in reasons, True, "quota exceeded among 600 messages at once")
+            peer.client.publish("1/2/3/4/5/6/7/8/9", b"x", 1)
+            equal(peer.end(), 0x90, "reason for a topic with eight slashes")
+    finally:
+        own.stop()
 
 
 @check("with --isolate a client acts for its own identifier only")

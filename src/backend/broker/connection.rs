@@ -14,6 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio_util::sync::CancellationToken;
 
 use super::Host;
+use super::limits::throttled::Throttled;
 use super::session::Waiting;
 use crate::clock::{Clock, Instant};
 use crate::mqtt::{Inbound, InboundEnd, Sender};
@@ -35,12 +36,15 @@ const FAREWELL_US: u64 = 1_000_000;
 const PAUSE_READING_BYTES: usize = 64 * 1024;
 
 /// Serves one client on `stream` until either side ends it or `stop` is cancelled.
-pub async fn serve<S, H>(mut stream: S, host: Arc<H>, stop: CancellationToken)
+pub async fn serve<S, H>(stream: S, host: Arc<H>, stop: CancellationToken)
 where
     S: AsyncRead + AsyncWrite + Unpin,
     H: Host,
 {
     let clock = host.clock();
+    let limits = host.with_broker(|broker| broker.limits());
+    let mut stream = Throttled::new(stream, limits.bytes_per_s, clock);
+    drop(limits);
     let mut connection =
         Connection { inbound: Inbound::default(), heard_at: clock.now(), peer: Peer::new(host) };
     let end = loop {

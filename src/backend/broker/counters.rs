@@ -48,6 +48,10 @@ pub struct BrokerCounters {
     pub dropped_too_large: u64,
     /// Messages that are no PUBLISH (a topic of more than 65,535 bytes).
     pub dropped_unwritable: u64,
+    /// Messages that were discarded because they came or went faster than the limits allow.
+    pub over_rate: u64,
+    /// Connections closed, and filters refused, because of a limit.
+    pub over_limit: u64,
     /// Messages of QoS 0 for clients that were away; only QoS 1 waits.
     pub missed_away: u64,
     /// Messages that expired before they could be delivered.
@@ -84,6 +88,8 @@ pub(super) struct Tally {
     queue_full: Count,
     too_large: Count,
     unwritable: Count,
+    pub(super) over_rate: Count,
+    pub(super) over_limit: Count,
     pub(super) missed_away: Count,
     pub(super) expired: Count,
     pub(super) lost_with_session: Count,
@@ -102,6 +108,7 @@ impl Tally {
         match refusal {
             Refusal::BufferFull => self.buffer_full.add(1),
             Refusal::QueueFull => self.queue_full.add(1),
+            Refusal::TooFast => self.over_rate.add(1),
             Refusal::TooLarge => self.too_large.add(1),
             Refusal::Unwritable => self.unwritable.add(1),
         }
@@ -123,6 +130,8 @@ impl Tally {
             dropped_queue_full: self.queue_full.get(),
             dropped_too_large: self.too_large.get(),
             dropped_unwritable: self.unwritable.get(),
+            over_rate: self.over_rate.get(),
+            over_limit: self.over_limit.get(),
             missed_away: self.missed_away.get(),
             expired: self.expired.get(),
             lost_with_session: self.lost_with_session.get(),

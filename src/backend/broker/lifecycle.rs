@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use super::limits::bucket::Bucket;
 use super::routes::Record;
 use super::session::{Books, ConnectionNumber, Session, SessionKey, Terms};
 use super::will::{DueWill, OwnWill};
@@ -237,7 +238,9 @@ impl Broker {
         }
         slot.connection = connection;
         slot.expiry_s = arrival.expiry_s;
-        slot.session.attach(connection, arrival.terms, books);
+        let publishes = self.limits.publishes_per_s;
+        let publishes = publishes.map(|per_s| Box::new(Bucket::new(per_s, self.clock.now())));
+        slot.session.attach(connection, arrival.terms, publishes, books);
         Arc::clone(&slot.session)
     }
 

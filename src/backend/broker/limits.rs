@@ -4,11 +4,13 @@
 //! large ones. They are a rehearsal, not a promise of what an account has.
 //!
 //! Everything here decides and does nothing: what happens to a client is the caller's business, and so are
-//! the counts of what was refused. Rates are in `rates`. Not here: the bounds that protect this process,
-//! which hold whatever is set here, and AWS's hour of redelivery.
+//! the counts of what was refused. Rates of the account are in `rates`, the throughput of a connection in
+//! `throttled`. Not here: the bounds that protect this process, which hold whatever is set here (128 bytes of
+//! a client identifier and 8 topic aliases are AWS's, for everybody), and AWS's hour of redelivery.
 
-mod bucket;
+pub(super) mod bucket;
 pub(super) mod rates;
+pub(super) mod throttled;
 
 use crate::mqtt::ReasonCode;
 
@@ -45,14 +47,10 @@ pub struct Limits {
     pub message_expiry_s: Option<u32>,
     /// The shortest and the longest keep-alive in seconds; others become the nearest, and none the longest.
     pub keep_alive_s: Option<(u16, u16)>,
-    /// Bytes of a client identifier.
-    pub client_id_bytes: Option<usize>,
     /// Bytes of a topic or filter; `$aws/…` is exempt.
     pub topic_bytes: Option<usize>,
     /// Slashes in a topic or filter; `$aws/…` is exempt: `…/response/accepted/json` has eight.
     pub topic_slashes: Option<usize>,
-    /// Topic aliases of one client (MQTT 5).
-    pub topic_aliases: Option<u16>,
     /// Bytes of a message, without topic and headers.
     pub payload_bytes: Option<usize>,
 }
@@ -78,10 +76,8 @@ impl Limits {
         session_expiry_s: None,
         message_expiry_s: None,
         keep_alive_s: None,
-        client_id_bytes: None,
         topic_bytes: None,
         topic_slashes: None,
-        topic_aliases: None,
         payload_bytes: None,
     };
 
@@ -103,17 +99,10 @@ impl Limits {
         session_expiry_s: Some(7 * 24 * 3600),
         message_expiry_s: Some(604_800),
         keep_alive_s: Some((30, 1200)),
-        client_id_bytes: Some(128),
         topic_bytes: Some(256),
         topic_slashes: Some(7),
-        topic_aliases: Some(8),
         payload_bytes: Some(128 * 1024),
     };
-
-    /// Whether a client may have this identifier; otherwise what its CONNACK says.
-    pub(super) fn check_client_id(&self, client_id: &str) -> Result<(), ReasonCode> {
-        within(self.client_id_bytes, client_id.len(), ReasonCode::ClientIdentifierNotValid)
-    }
 
     /// Whether a client may publish this much to this topic; otherwise the connection is closed, and this
     /// is what its DISCONNECT says.
@@ -199,7 +188,6 @@ mod tests {
         let invalid = |reason| (Ok(()), Err(reason));
         let aws = Limits::AWS;
         let pair = |low, high| (low, high);
-        let client_id = |bytes: usize| aws.check_client_id(&"x".repeat(bytes));
         let topic = |bytes: usize| aws.check_publish(&"x".repeat(bytes), 0);
         let slashes = |count: usize| aws.check_publish(&"/".repeat(count), 0);
         let payload = |bytes: usize| aws.check_publish("a", bytes);
@@ -207,7 +195,6 @@ mod tests {
         let shared = |bytes: usize| aws.check_filter(&format!("$share/group/{}", "x".repeat(bytes)));
         let levels = |count: usize| aws.check_filter(&"+/".repeat(count));
         let rows = [
-            ("client id", pair(client_id(128), client_id(129)), ReasonCode::ClientIdentifierNotValid),
             ("topic bytes", pair(topic(256), topic(257)), ReasonCode::TopicNameInvalid),
             ("topic slashes", pair(slashes(7), slashes(8)), ReasonCode::TopicNameInvalid),
             ("payload", pair(payload(131_072), payload(131_073)), ReasonCode::PacketTooLarge),
@@ -246,13 +233,12 @@ mod tests {
         let none = Limits::NONE;
         let long = "/".repeat(LONG);
         let checks = [
-            none.check_client_id(&long),
             none.check_publish(&long, LONG),
             none.check_filter(&long),
             none.check_filter_count(LONG),
             none.check_subscriptions(LONG),
         ];
-        assert_eq!(checks, [Ok(()); 5]);
+        assert_eq!(checks, [Ok(()); 4]);
         assert_eq!([0, 1, u16::MAX].map(|asked| none.keep_alive_s(asked)), [0, 1, u16::MAX]);
         assert_eq!([0, u32::MAX].map(|asked| none.session_expiry_s(asked)), [0, u32::MAX]);
         let expiries = [None, Some(0), Some(u32::MAX)];

@@ -64,6 +64,8 @@ pub(super) enum NotGranted {
     MalformedShare,
     /// The session has as many subscriptions as it may have.
     TooMany,
+    /// The account has subscribed to as much as it may in a second.
+    TooFast,
     /// The session has ended or has another connection: its client will not read the answer.
     NoSession,
 }

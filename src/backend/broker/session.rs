@@ -15,6 +15,7 @@ use parking_lot::{Mutex, MutexGuard};
 
 use super::counters::Tally;
 use super::in_flight::InFlight;
+use super::limits::bucket::Bucket;
 use super::message::{Outgoing, seconds_left};
 use crate::clock::{Clock, Instant};
 use crate::mqtt::{Outbound, PacketId, Publish, QoS, Version, encode};
@@ -84,6 +85,8 @@ pub(super) enum Taken {
 pub(super) enum Refusal {
     /// [`MAX_WAITING_BYTES`] are in the out-buffer, and the message is not one to wait (QoS 0).
     BufferFull,
+    /// More messages went this way in a second than the limits allow.
+    TooFast,
     /// [`kept::MAX_WAITING`] messages or [`kept::MAX_BYTES`] are kept.
     QueueFull,
     /// The message is larger than the client takes (MQTT 5, 3.1.2.11.4).
@@ -122,6 +125,8 @@ struct Shared {
     kept: Option<Box<Kept>>,
     connection: ConnectionNumber,
     terms: Terms,
+    /// How many PUBLISHes may still pass, if there is a limit; of both directions.
+    publishes: Option<Box<Bucket>>,
     /// Messages sent on this connection and not acknowledged.
     unacknowledged: u16,
     /// Whether the task runs or has been woken, so that waking it would be wasted.
@@ -147,11 +152,18 @@ impl Session {
 
     /// Begins a connection, whose task runs; the one before, if any, is told to end. What is kept follows,
     /// as far as the client's window goes.
-    pub(super) fn attach(&self, connection: ConnectionNumber, terms: Terms, books: Books<'_>) {
+    pub(super) fn attach(
+        &self,
+        connection: ConnectionNumber,
+        terms: Terms,
+        publishes: Option<Box<Bucket>>,
+        books: Books<'_>,
+    ) {
         let mut shared = self.shared.lock();
         shared.hang_up();
         shared.connection = connection;
         shared.terms = terms;
+        shared.publishes = publishes;
         shared.awake = true;
         shared.fill(books);
     }
@@ -182,11 +194,24 @@ impl Session {
         books: Books<'_>,
     ) -> Result<Taken, Refusal> {
         let mut shared = self.shared.lock();
+        let goes_now = match qos {
+            QoS::AtMostOnce => shared.connection != ConnectionNumber::NONE,
+            QoS::AtLeastOnce => shared.has_turn(message),
+        };
+        // What has waited is not discarded for coming back all at once.
+        if goes_now && !shared.takes_publish(books.clock) {
+            return Err(Refusal::TooFast);
+        }
         match qos {
             QoS::AtMostOnce => shared.send_at_most_once(message, retain),
-            QoS::AtLeastOnce if shared.has_turn(message) => shared.send_at_least_once(message, retain),
+            QoS::AtLeastOnce if goes_now => shared.send_at_least_once(message, retain),
             QoS::AtLeastOnce => shared.keep(message, retain, books),
         }
+    }
+
+    /// Whether the limits of the connection let one more PUBLISH of the client pass.
+    pub(super) fn takes_publish(&self, connection: ConnectionNumber, clock: Clock) -> bool {
+        self.of(connection).is_none_or(|mut shared| shared.takes_publish(clock))
     }
 
     /// The client has acknowledged a message.
@@ -382,6 +407,10 @@ impl Shared {
             self.waiting = Outbound::default();
         }
         Err(if is_too_large { Refusal::TooLarge } else { Refusal::Unwritable })
+    }
+
+    fn takes_publish(&mut self, clock: Clock) -> bool {
+        self.publishes.as_mut().is_none_or(|publishes| publishes.take(clock.now()))
     }
 
     fn window_is_open(&self) -> bool {

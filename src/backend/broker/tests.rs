@@ -2,6 +2,7 @@
 
 mod connection;
 mod kept;
+mod limits;
 mod model;
 mod retained;
 mod shared;
@@ -36,8 +37,12 @@ struct Router {
 
 impl Router {
     fn new() -> Arc<Self> {
+        Self::with_limits(Limits::NONE)
+    }
+
+    fn with_limits(limits: Limits) -> Arc<Self> {
         let clock = Clock::start();
-        let (broker, published) = (Mutex::new(Broker::new(clock)), Mutex::default());
+        let (broker, published) = (Mutex::new(Broker::with_limits(clock, limits)), Mutex::default());
         Arc::new(Self { clock, broker, published, forbidden: "forbidden/#" })
     }
 

@@ -15,7 +15,7 @@ use crate::backend::broker::lifecycle::{Attached, Departure};
 use crate::backend::broker::routes::{Grant, NotGranted};
 use crate::backend::broker::session::{Books, Waiting};
 use crate::backend::broker::will::OwnWill;
-use crate::backend::broker::{Broker, Host, publish_due_wills};
+use crate::backend::broker::{Broker, Host, Limits, publish_due_wills};
 use crate::mqtt::{
     Disconnect, FilterRequest, Outbound, Packet, PubAck, Publish, ReasonCode, SubAck, Subscribe, UnsubAck,
     Unsubscribe, Version, Violation, encode,
@@ -26,6 +26,7 @@ use aliases::Aliases;
 pub(super) struct Peer<H: Host> {
     host: Arc<H>,
     tally: Arc<Tally>,
+    limits: Arc<Limits>,
     /// Once the client has connected.
     attached: Option<Attached>,
     said: Said,
@@ -62,9 +63,9 @@ impl Default for Said {
 
 impl<H: Host> Peer<H> {
     pub(super) fn new(host: Arc<H>) -> Self {
-        let tally = host.with_broker(|broker| broker.tally());
+        let (tally, limits) = host.with_broker(|broker| (broker.tally(), broker.limits()));
         let (said, out) = (Said::default(), Outbound::default());
-        Self { host, tally, attached: None, said, will: None, aliases: None, out }
+        Self { host, tally, limits, attached: None, said, will: None, aliases: None, out }
     }
 
     /// Whether the client has connected.
@@ -142,7 +143,10 @@ impl<H: Host> Peer<H> {
         }
         match end {
             End::Silent => self.last_word(ReasonCode::KeepAliveTimeout, None),
-            End::TakenOver => self.last_word(ReasonCode::SessionTakenOver, None),
+            // With words, because paho reads the code of a DISCONNECT only if something follows it.
+            End::TakenOver => {
+                self.last_word(ReasonCode::SessionTakenOver, Some("the client has connected again"));
+            }
             End::Stopped => self.last_word(ReasonCode::ServerShuttingDown, None),
             End::Disconnected | End::DisconnectedWithWill | End::Gone | End::Violation | End::Refused => {}
         }
@@ -161,10 +165,23 @@ impl<H: Host> Peer<H> {
                 Err(violation) => return Err(self.violated(violation)),
             },
         };
-        let Some(Attached { session, .. }) = &self.attached else { return Ok(()) };
+        let Some(attached) = &self.attached else { return Ok(()) };
         self.tally.messages_in.add(1);
-        let reason = self.host.publish(session.client_id(), &Publish { topic, ..*publish });
+        if let Err(reason) = self.limits.check_publish(topic, publish.payload.len()) {
+            return Err(self.over_limit(reason));
+        }
+        let reason = if is_within_rates(&*self.host, &self.limits, attached) {
+            let mut publish = Publish { topic, ..*publish };
+            let expiry_s = &mut publish.properties.message_expiry_s;
+            *expiry_s = self.limits.message_expiry_s(*expiry_s);
+            self.host.publish(attached.session.client_id(), &publish)
+        } else {
+            self.tally.over_rate.add(1);
+            ReasonCode::QuotaExceeded
+        };
         match publish.id {
+            // What was discarded is not acknowledged; only MQTT 5 has words for it.
+            Some(_) if reason == ReasonCode::QuotaExceeded && self.said.version == Version::V311 => Ok(()),
             // Acknowledged before the next packet is read: a client never has more than one message
             // unacknowledged here, so it cannot exceed any receive maximum (MQTT 5, 3.3.4).
             Some(id) => self.answer(None, |out, version, _| {
@@ -188,15 +205,22 @@ impl<H: Host> Peer<H> {
         }
         let Some(attached) = &self.attached else { return Ok(()) };
         let client_id = attached.session.client_id();
-        let may = |request: FilterRequest<'_>| self.host.may_subscribe(client_id, request.filter);
-        let allowed: Vec<bool> = subscribe.filters().map(may).collect();
+        let too_many = self.limits.check_filter_count(subscribe.filters().count());
+        let may = |request: FilterRequest<'_>| {
+            too_many.and_then(|()| self.limits.check_filter(request.filter)).map_err(Refused::OverLimit)?;
+            let may = self.host.may_subscribe(client_id, request.filter);
+            if may { Ok(()) } else { Err(Refused::NotAllowed) }
+        };
+        let allowed: Vec<Result<(), Refused>> = subscribe.filters().map(may).collect();
         let grant = |broker: &mut Broker| -> Vec<Result<QosCode, Refused>> {
-            let one = |(request, allowed): (FilterRequest<'_>, &bool)| {
-                if *allowed { grant_one(broker, attached, &request) } else { Err(Refused::NotAllowed) }
+            let one = |(request, allowed): (FilterRequest<'_>, &Result<(), Refused>)| {
+                allowed.and_then(|()| grant_one(broker, attached, &request))
             };
             subscribe.filters().zip(&allowed).map(one).collect()
         };
         let granted = self.host.with_broker(grant);
+        let over_limit = granted.iter().filter(|one| one.is_err_and(Refused::is_over_limit)).count();
+        self.tally.over_limit.add(over_limit as u64);
         let words = granted.iter().find_map(|one| one.err()).map(Refused::words);
         let version = self.said.version;
         let code = |one: &Result<QosCode, Refused>| one.unwrap_or_else(|refused| refused.code(version));
@@ -230,7 +254,7 @@ impl<H: Host> Peer<H> {
             Some(seconds) if seconds > 0 && self.said.session_expiry_s == 0 => {
                 return self.violated(Violation::SessionExpiryRaised);
             }
-            Some(seconds) => self.said.session_expiry_s = seconds,
+            Some(seconds) => self.said.session_expiry_s = self.limits.session_expiry_s(seconds),
             None => {}
         }
         match disconnect.reason {
@@ -265,6 +289,8 @@ enum Refused {
     NotAllowed,
     /// The broker says so.
     NotGranted(NotGranted),
+    /// The limits say so.
+    OverLimit(ReasonCode),
 }
 
 impl Refused {
@@ -279,7 +305,8 @@ impl Refused {
             Self::NotGranted(NotGranted::TooLarge | NotGranted::MalformedShare) => {
                 ReasonCode::TopicFilterInvalid
             }
-            Self::NotGranted(NotGranted::TooMany) => ReasonCode::QuotaExceeded,
+            Self::NotGranted(NotGranted::TooMany | NotGranted::TooFast) => ReasonCode::QuotaExceeded,
+            Self::OverLimit(reason) => reason,
             Self::NotGranted(NotGranted::NoSession) => ReasonCode::UnspecifiedError,
         }
         .number()
@@ -293,9 +320,23 @@ impl Refused {
             }
             Self::NotGranted(NotGranted::MalformedShare) => "a shared subscription is $share/<name>/<filter>",
             Self::NotGranted(NotGranted::TooMany) => "the session has as many subscriptions as it may have",
+            Self::NotGranted(NotGranted::TooFast) => "the account subscribes too often",
             Self::NotGranted(NotGranted::NoSession) => "the session has ended",
+            Self::OverLimit(ReasonCode::QuotaExceeded) => "one SUBSCRIBE may not have so many filters",
+            Self::OverLimit(_) => "the filter is longer or deeper than the limits of this broker",
         }
     }
+
+    fn is_over_limit(self) -> bool {
+        matches!(self, Self::OverLimit(_) | Self::NotGranted(NotGranted::TooMany | NotGranted::TooFast))
+    }
+}
+
+/// Whether the client and the account may publish one more message now.
+fn is_within_rates<H: Host>(host: &H, limits: &Limits, attached: &Attached) -> bool {
+    let Attached { session, connection } = attached;
+    (limits.publishes_per_s.is_none() || session.takes_publish(*connection, host.clock()))
+        && (limits.account_publishes_in_per_s.is_none() || host.with_broker(Broker::takes_publish))
 }
 
 fn grant_one(

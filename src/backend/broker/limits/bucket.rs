@@ -7,7 +7,7 @@ const PARTS: i64 = 1_000_000;
 
 /// Full at first. Exact at any rate: levels are millionths of a token.
 #[derive(Debug)]
-pub(super) struct Bucket {
+pub(in crate::backend::broker) struct Bucket {
     per_s: u32,
     /// Millionths of a token; below zero if more was taken than there was.
     level: i64,
@@ -16,12 +16,12 @@ pub(super) struct Bucket {
 
 impl Bucket {
     /// A full bucket for `per_s` tokens a second.
-    pub(super) fn new(per_s: u32, now: Instant) -> Self {
+    pub(in crate::backend::broker) fn new(per_s: u32, now: Instant) -> Self {
         Self { per_s, level: i64::from(per_s) * PARTS, at: now }
     }
 
     /// Takes a token if there is one.
-    pub(super) fn take(&mut self, now: Instant) -> bool {
+    pub(in crate::backend::broker) fn take(&mut self, now: Instant) -> bool {
         self.fill(now);
         let is_there = self.level >= PARTS;
         if is_there {
@@ -32,7 +32,11 @@ impl Bucket {
 
     /// Takes `count` tokens whether or not they are there; returns when none is owed any more, if that is not
     /// yet so.
-    pub(super) fn take_on_credit(&mut self, count: usize, now: Instant) -> Option<Instant> {
+    pub(in crate::backend::broker) fn take_on_credit(
+        &mut self,
+        count: usize,
+        now: Instant,
+    ) -> Option<Instant> {
         self.fill(now);
         let taken = i64::try_from(count).unwrap_or(i64::MAX).saturating_mul(PARTS);
         self.level = self.level.saturating_sub(taken);

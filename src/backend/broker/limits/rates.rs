@@ -1,4 +1,4 @@
-//! The limits that are rates: of one connection, and of the account. They exist only where a limit does.
+//! The limits that are rates of the whole account. They cost something only where there is a limit.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
@@ -11,33 +11,6 @@ use crate::mqtt::ReasonCode;
 /// Client identifiers that are remembered for a second after their CONNECT. An account connects 500 a second
 /// on AWS; of more than this the oldest are forgotten, so that one of them may come too early.
 const RECENT_CLIENTS: usize = 100_000;
-
-/// The rates of one connection.
-#[derive(Debug)]
-pub(in crate::backend::broker) struct ConnectionRates {
-    publishes: Option<Bucket>,
-    bytes: Option<Bucket>,
-}
-
-impl ConnectionRates {
-    /// What `limits` say about a connection that begins now; `None` if nothing.
-    pub(in crate::backend::broker) fn new(limits: &Limits, now: Instant) -> Option<Box<Self>> {
-        let bucket = |per_s: Option<u32>| per_s.map(|per_s| Bucket::new(per_s, now));
-        let rates = Self { publishes: bucket(limits.publishes_per_s), bytes: bucket(limits.bytes_per_s) };
-        (rates.publishes.is_some() || rates.bytes.is_some()).then(|| Box::new(rates))
-    }
-
-    /// Whether one more PUBLISH may pass, in either direction; otherwise it is discarded, and counted. To a
-    /// QoS 1 PUBLISH of a client of MQTT 5 the PUBACK says [`ReasonCode::QuotaExceeded`].
-    pub(in crate::backend::broker) fn takes_publish(&mut self, now: Instant) -> bool {
-        self.publishes.as_mut().is_none_or(|publishes| publishes.take(now))
-    }
-
-    /// So many bytes were read or written; returns the instant before which no more are to be.
-    pub(in crate::backend::broker) fn wait_after(&mut self, bytes: usize, now: Instant) -> Option<Instant> {
-        self.bytes.as_mut()?.take_on_credit(bytes, now)
-    }
-}
 
 /// The rates of the account: all clients together.
 #[derive(Debug)]
@@ -159,18 +132,7 @@ mod tests {
     const TOO_FAST: Result<(), ReasonCode> = Err(ReasonCode::ConnectionRateExceeded);
 
     #[test]
-    fn a_connection_discards_what_is_over_100_publishes_and_delays_what_is_over_512_kib() {
-        let mut rates = ConnectionRates::new(&Limits::AWS, at(0)).unwrap();
-        assert_eq!((0..150).filter(|_| rates.takes_publish(at(0))).count(), 100);
-        assert_eq!((0..150).filter(|_| rates.takes_publish(at(500))).count(), 50);
-        assert_eq!(rates.wait_after(400 * 1024, at(500)), None);
-        assert_eq!(rates.wait_after(624 * 1024, at(500)), Some(at(1500)));
-        assert_eq!(rates.wait_after(0, at(1500)), None);
-    }
-
-    #[test]
-    fn without_limits_a_connection_costs_nothing_and_an_account_takes_all() {
-        assert!(ConnectionRates::new(&Limits::NONE, at(0)).is_none());
+    fn without_limits_an_account_takes_all() {
         let mut account = AccountRates::new(&Limits::NONE, at(0));
         for _ in 0..100_000 {
             assert_eq!(account.connect("c", u64::MAX, at(0)), Ok(()));

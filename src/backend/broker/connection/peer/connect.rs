@@ -1,13 +1,13 @@
 //! The first packet of a client and its answer.
 
-use std::num::NonZeroU32;
+use std::num::{NonZeroU16, NonZeroU32};
 
 use super::{End, Peer, Said};
 use crate::backend::broker::in_flight::MAX_IN_FLIGHT;
 use crate::backend::broker::lifecycle::Arrival;
 use crate::backend::broker::session::Terms;
 use crate::backend::broker::will::OwnWill;
-use crate::backend::broker::{Host, MAX_PACKET_BYTES, publish_due_wills};
+use crate::backend::broker::{Broker, Host, Limits, MAX_PACKET_BYTES, publish_due_wills};
 use crate::mqtt::{ConnAck, ConnAckProperties, Connect, QoS, ReasonCode, Version, encode};
 
 /// The longest client identifier: AWS IoT Core's.
@@ -19,7 +19,7 @@ const KEPT_SESSION_EXPIRY_S: u32 = 3600;
 
 impl<H: Host> Peer<H> {
     pub(super) fn connect(&mut self, connect: &Connect<'_>) -> Result<(), End> {
-        self.said = said(connect);
+        self.said = said(connect, &self.limits);
         if let Some((reason, words)) = refusal(connect) {
             return Err(self.refuse(reason, words));
         }
@@ -31,15 +31,22 @@ impl<H: Host> Peer<H> {
             client_id: connect.client_id,
             clean_start: connect.clean_start,
             expiry_s: self.said.session_expiry_s,
-            terms: terms(connect, &self.said),
+            terms: terms(connect, &self.said, &self.limits),
+        };
+        let attach = |broker: &mut Broker| {
+            broker.admit(connect.client_id)?;
+            Ok(broker.attach(&arrival))
+        };
+        let (attached, session_present) = match self.host.with_broker(attach) {
+            Ok(attached) => attached,
+            Err(reason) => return Err(self.refuse(reason, ReasonCode::name(reason))),
         };
         self.will = connect.will.as_ref().and_then(OwnWill::new).map(Box::new);
-        let (attached, session_present) = self.host.with_broker(|broker| broker.attach(&arrival));
         // Ahead of everything that is delivered: that waits in the session until this is in `out`.
         let assigned =
             connect.client_id.is_empty().then(|| std::sync::Arc::clone(attached.session.client_id()));
         self.attached = Some(attached);
-        let properties = offer(connect, &self.said, assigned.as_deref());
+        let properties = offer(connect, &self.said, &self.limits, assigned.as_deref());
         let connack = ConnAck { session_present, reason: ReasonCode::Success, properties };
         self.answer(None, |out, version, _| encode::connack(out, version, &connack))?;
         // A will may have waited for the end of the session that a clean start has just ended.
@@ -79,23 +86,24 @@ fn refusal(connect: &Connect<'_>) -> Option<(ReasonCode, &'static str)> {
     None
 }
 
-fn said(connect: &Connect<'_>) -> Said {
+fn said(connect: &Connect<'_>, limits: &Limits) -> Said {
     let properties = &connect.properties;
     Said {
         version: connect.version,
-        keep_alive_s: connect.keep_alive_s,
+        keep_alive_s: limits.keep_alive_s(connect.keep_alive_s),
         session_expiry_s: match connect.version {
             Version::V311 if connect.clean_start => 0,
             Version::V311 => KEPT_SESSION_EXPIRY_S,
-            Version::V5 => properties.session_expiry_s,
+            Version::V5 => limits.session_expiry_s(properties.session_expiry_s),
         },
         max_packet_bytes: properties.maximum_packet_size.map_or(u32::MAX, NonZeroU32::get),
         wants_words: properties.request_problem_information,
     }
 }
 
-fn terms(connect: &Connect<'_>, said: &Said) -> Terms {
+fn terms(connect: &Connect<'_>, said: &Said, limits: &Limits) -> Terms {
     let ours = u16::try_from(MAX_IN_FLIGHT).unwrap_or(u16::MAX);
+    let ours = ours.min(limits.unacknowledged_out.unwrap_or(u16::MAX));
     Terms {
         version: said.version,
         window: connect.properties.receive_maximum.min(ours),
@@ -105,13 +113,20 @@ fn terms(connect: &Connect<'_>, said: &Said) -> Terms {
 }
 
 /// What a CONNACK of MQTT 5 says besides yes: where this server differs from what the standard assumes.
-fn offer<'a>(connect: &Connect<'_>, said: &Said, assigned: Option<&'a str>) -> ConnAckProperties<'a> {
+fn offer<'a>(
+    connect: &Connect<'_>,
+    said: &Said,
+    limits: &Limits,
+    assigned: Option<&'a str>,
+) -> ConnAckProperties<'a> {
     if connect.version == Version::V311 {
         return ConnAckProperties::NONE;
     }
     let adjusted = said.session_expiry_s != connect.properties.session_expiry_s;
     ConnAckProperties {
         session_expiry_s: adjusted.then_some(said.session_expiry_s),
+        receive_maximum: limits.unacknowledged_in.and_then(NonZeroU16::new),
+        server_keep_alive_s: (said.keep_alive_s != connect.keep_alive_s).then_some(said.keep_alive_s),
         maximum_qos: Some(QoS::AtLeastOnce),
         maximum_packet_size: u32::try_from(MAX_PACKET_BYTES).ok().and_then(NonZeroU32::new),
         assigned_client_id: assigned,

@@ -47,6 +47,13 @@ impl<H: Host> Peer<H> {
         End::Violation
     }
 
+    /// The end of a connection whose client has sent more than the limits allow.
+    pub(super) fn over_limit(&mut self, reason: ReasonCode) -> End {
+        self.tally.over_limit.add(1);
+        self.last_word(reason, Some("the limits of this broker do not allow it"));
+        End::Violation
+    }
+
     /// The end that a violation of the codec leads to; `version` is what the client was about to speak.
     /// Before the session, a client that has begun a CONNECT is answered with a CONNACK.
     pub(in crate::backend::broker::connection) fn answer_violation(
