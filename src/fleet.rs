@@ -8,6 +8,7 @@ mod behaviour;
 mod connection;
 mod device;
 mod gauges;
+mod publishes;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -28,6 +29,9 @@ use gauges::Gauges;
 /// Connects in flight per shard when no rate is asked for: enough to keep a target busy, few enough
 /// not to overflow its accept queue.
 const CONNECTS_IN_FLIGHT: usize = 256;
+
+/// How long a run waits at its end for devices to say goodbye.
+const LEAVE_WAIT_US: u64 = 2_000_000;
 
 /// Below this many timers a sweep is not worth its walk.
 const MIN_SWEEP: usize = 4096;
@@ -59,8 +63,27 @@ pub(crate) struct Shared {
     reasons: Vec<Vec<Option<Arc<StatusReason>>>>,
     stop: CancellationToken,
     last_error: RefCell<Option<String>>,
-    /// Reused between events: a device performs its actions at once.
-    scratch: RefCell<Vec<behaviour::Action>>,
+    scratch: Scratch,
+    /// The run is over: devices say goodbye.
+    leaving: Cell<bool>,
+    /// The last device that was online has gone.
+    all_gone: Notify,
+}
+
+/// Memory that one device after the other uses: between two of its uses no other task runs.
+#[derive(Debug, Default)]
+struct Scratch {
+    /// A device performs its actions at once.
+    actions: RefCell<Vec<behaviour::Action>>,
+    update: RefCell<UpdateScratch>,
+}
+
+/// The parts of an update while it is put together.
+#[derive(Debug, Default)]
+struct UpdateScratch {
+    client_id: String,
+    topic: String,
+    payload: Vec<u8>,
 }
 
 /// Where a shard's fleet connects and what it is part of.
@@ -96,11 +119,17 @@ impl Fleet {
             reasons: reasons(&plan),
             stop,
             last_error: RefCell::default(),
-            scratch: RefCell::default(),
+            scratch: Scratch::default(),
+            leaving: Cell::new(false),
+            all_gone: Notify::new(),
             plan,
         });
-        let devices =
-            members.into_iter().zip(0u32..).map(|(id, slot)| Rc::new(Device::new(id, slot))).collect();
+        let groups = &shared.plan.scenario().groups;
+        let device = |(id, slot): (DeviceId, u32)| {
+            let keeps_session = !groups[usize::from(id.group)].connect.clean_session;
+            Rc::new(Device::new(id, slot, keeps_session))
+        };
+        let devices = members.into_iter().zip(0u32..).map(device).collect();
         Self {
             shared,
             devices,
@@ -110,7 +139,8 @@ impl Fleet {
         }
     }
 
-    /// Lets every device connect, each group at its own rate. Runs inside a `LocalSet`.
+    /// Lets every device connect, each group at its own rate and each device after its own start delay.
+    /// Runs inside a `LocalSet`.
     pub fn connect(&self) {
         let begun = self.shared.clock.now();
         for device in &self.devices {
@@ -121,7 +151,23 @@ impl Fleet {
                     .plus(std::time::Duration::from_secs_f64(f64::from(device.id.index) / rate.per_second())),
                 _ => begun,
             };
+            let at = at.plus_micros(self.shared.plan.start_delay_us(device.id));
             tokio::task::spawn_local(device::run(Rc::clone(&self.shared), Rc::clone(device), at));
+        }
+    }
+
+    /// Lets every device that is online say DISCONNECT and waits until all have, but not for long: a
+    /// broker that does not read cannot hold up the end of a run.
+    pub async fn leave(&self) {
+        self.shared.leaving.set(true);
+        for device in &self.devices {
+            device.leave(&self.shared);
+        }
+        let until = self.shared.clock.now().plus_micros(LEAVE_WAIT_US);
+        while self.shared.gauges.online_now() > 0 {
+            if self.shared.clock.timeout_at(until, self.shared.all_gone.notified()).await.is_none() {
+                return;
+            }
         }
     }
 
@@ -172,9 +218,15 @@ impl Fleet {
         self.shared.gauges.ever_online()
     }
 
-    /// Since when a device has been subscribed without a break.
+    /// Since when a device has been connected without a break.
     pub fn online_since(&self, slot: u32) -> Option<Instant> {
         self.devices.get(slot as usize)?.online_since()
+    }
+
+    /// Since when the broker owes a device every request: longer than it is connected if it resumed a
+    /// session.
+    pub fn subscribed_since(&self, slot: u32) -> Option<Instant> {
+        self.devices.get(slot as usize)?.subscribed_since()
     }
 
     /// Whether a device holds an execution and is going to answer it.
@@ -198,6 +250,15 @@ impl Fleet {
     /// Why the last connection could not be made or ended.
     pub fn last_error(&self) -> Option<String> {
         self.shared.last_error.borrow().clone()
+    }
+}
+
+impl Shared {
+    fn went_offline(&self, group: u16) {
+        self.gauges.went_offline(group);
+        if self.leaving.get() && self.gauges.online_now() == 0 {
+            self.all_gone.notify_one();
+        }
     }
 }
 

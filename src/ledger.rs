@@ -10,6 +10,8 @@
 
 mod entry;
 mod settle;
+mod struck;
+mod unnamed;
 
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
@@ -26,6 +28,8 @@ pub use settle::{Holder, ReadBack, Record};
 
 use entry::{DeviceSide, Entry};
 use settle::Settlement;
+use struck::{Struck, StruckOff};
+use unnamed::Unnamed;
 
 /// Names an entry; stays valid until the entry is struck off and is never reused after.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -65,8 +69,11 @@ pub struct ToSettle {
 /// How a delivery of a request relates to what the device holds already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Arrived {
-    /// For the first time.
-    First,
+    /// For the first time, as far as the device remembers.
+    First {
+        /// Marked as a redelivery all the same: an earlier attempt never reached the device.
+        dup: bool,
+    },
     /// Again, marked DUP or in another session: legal.
     Redelivered,
     /// Again without DUP in the same session.
@@ -81,11 +88,6 @@ const MAX_ENTRIES: usize = 1_000_000;
 const TOO_MANY_OPEN: &str = "TooManyOpen";
 /// The first anomalies are kept with their details; all are counted.
 const MAX_ANOMALIES: usize = 1_000;
-/// Executions whose copies are still told from new ones after they were struck off; about 5 MB.
-const MAX_STRUCK: usize = 65_536;
-/// The start's answer and the device's hold race each other, but not for longer than this: a held
-/// execution nobody here started belongs to somebody else.
-const FOREIGN_AFTER_US: u64 = 15_000_000;
 
 /// The ledger of one shard, with the statistics it records into.
 #[derive(Debug)]
@@ -93,23 +95,14 @@ pub struct Ledger {
     slots: Vec<(u32, Option<Box<Entry>>)>,
     free: Vec<u32>,
     by_id: HashMap<ExecutionId, EntryKey>,
-    /// Held by a device before the start's answer named them; drained within [`FOREIGN_AFTER_US`].
-    unnamed: HashMap<ExecutionId, (u32, DeviceSide)>,
-    unnamed_order: VecDeque<(Instant, ExecutionId)>,
-    /// Starts whose answer is still awaited, by device.
-    awaited: HashMap<u32, u32>,
-    /// Starts without an answer, by device, oldest first.
-    unanswered: HashMap<u32, VecDeque<EntryKey>>,
-    /// The last executions that were struck off: a copy may still come.
-    struck: HashMap<ExecutionId, Origin>,
-    struck_order: VecDeque<ExecutionId>,
+    unnamed: Unnamed,
+    struck: StruckOff,
     /// Anomalies listed so far, of the whole run.
     listed: usize,
     ready: VecDeque<EntryKey>,
     deadlines: Deadlines<EntryKey>,
     last_deadline: Instant,
     anomalies: Vec<LedgerAnomaly>,
-    foreign: u64,
     capacity: usize,
     /// Tells the settle lane that an entry is ready.
     settle_changed: Rc<Notify>,
@@ -130,18 +123,13 @@ impl Ledger {
             slots: Vec::new(),
             free: Vec::new(),
             by_id: HashMap::new(),
-            unnamed: HashMap::new(),
-            unnamed_order: VecDeque::new(),
-            awaited: HashMap::new(),
-            unanswered: HashMap::new(),
-            struck: HashMap::new(),
-            struck_order: VecDeque::new(),
+            unnamed: Unnamed::default(),
+            struck: StruckOff::default(),
             listed: 0,
             ready: VecDeque::new(),
             deadlines: Deadlines::default(),
             last_deadline: Instant::START,
             anomalies: Vec::new(),
-            foreign: 0,
             capacity,
             settle_changed,
             statistics,
@@ -165,7 +153,7 @@ impl Ledger {
 
     /// Executions that devices held and nobody here started.
     pub fn foreign(&self) -> u64 {
-        self.foreign
+        self.unnamed.foreign()
     }
 
     /// Takes the anomalies found since the last call; over the run at most the first thousand.
@@ -216,7 +204,7 @@ impl Ledger {
         let (device, deadline) = (entry.origin.device, now.plus_micros(entry.timeout_us));
         self.last_deadline = self.last_deadline.max(deadline);
         if !again {
-            *self.awaited.entry(device).or_default() += 1;
+            self.unnamed.start_written(device);
         }
     }
 
@@ -256,7 +244,7 @@ impl Ledger {
         let Some(entry) = self.unnamed_entry(key) else { return };
         let (device, written) = (entry.origin.device, entry.written.unwrap_or(entry.picked));
         let deadline = written.plus_micros(entry.timeout_us).max(now).plus_micros(settle::OPEN_MARGIN_US);
-        self.unanswered.entry(device).or_default().push_back(key);
+        self.unnamed.start_unanswered(device, key);
         self.arm(key, deadline);
         self.answer_came(device, now);
     }
@@ -264,67 +252,67 @@ impl Ledger {
     /// One start to `device` less is awaited. With none left, what the device holds and nobody named
     /// can only come from starts whose answers were lost.
     fn answer_came(&mut self, device: u32, now: Instant) {
-        if let Some(awaited) = self.awaited.get_mut(&device) {
-            *awaited -= 1;
-            if *awaited > 0 {
-                return;
-            }
-            self.awaited.remove(&device);
+        if !self.unnamed.answer_came(device) {
+            return;
         }
-        while self.unanswered.contains_key(&device) {
-            let Some(key) = self.oldest_unanswered(device) else { return };
-            let written = self.entry(key).and_then(|entry| entry.written);
-            let Some(id) = self.held_unnamed(device, written) else {
-                self.unanswered.entry(device).or_default().push_front(key);
+        while let Some(key) = self.unnamed.next_unanswered(device) {
+            let Some(entry) = self.entry(key).filter(|entry| entry.id.is_none()) else { continue };
+            let Some(id) = self.unnamed.longest_held(device, entry.written) else {
+                self.unnamed.put_back(device, key);
                 return;
             };
             self.name(key, now, id);
         }
     }
 
-    /// What the device has held longest of what nobody named, since `written`.
-    fn held_unnamed(&self, device: u32, written: Option<Instant>) -> Option<ExecutionId> {
-        let of_device =
-            self.unnamed.iter().filter(|(_, (holder, side))| *holder == device && side.held >= written);
-        of_device.min_by(|a, b| (a.1.1.held, a.0).cmp(&(b.1.1.held, b.0))).map(|(id, _)| id.clone())
-    }
-
     // ---- the devices' side ------------------------------------------------------------------
 
     /// A device holds the request of an execution.
     pub fn held(&mut self, device: u32, id: &ExecutionId, now: Instant, end: PlannedEnd, arrived: Arrived) {
-        if let Some(origin) = self.struck.get(id) {
-            // Settled already: the copy is found all the same. Without DUP it has no excuse.
-            let (finding, legal) = match arrived {
-                Arrived::Redelivered => (Finding::Redelivered, true),
-                Arrived::First | Arrived::Duplicated => (Finding::Duplicated, false),
-            };
-            let origin = *origin;
-            self.counts(origin).find(finding, legal);
+        if let Some(struck) = self.struck.get(id) {
+            // Settled already: a copy is found all the same.
+            if let Some((finding, legal)) = struck.comes_now(now, arrived) {
+                self.counts(struck.origin).find(finding, legal);
+                self.list(LedgerAnomaly {
+                    origin: struck.origin,
+                    execution_id: Some(id.clone()),
+                    finding,
+                    explained: legal,
+                    planned_at: struck.planned,
+                    last_seen: "the request came after the execution was settled",
+                });
+            }
             return;
         }
-        if arrived == Arrived::First && !self.by_id.contains_key(id) {
-            if self.unnamed.len() >= self.capacity {
-                self.foreign += 1;
-                return;
-            }
-            let side = DeviceSide { held: Some(now), end: Some(end), ..DeviceSide::default() };
-            self.unnamed.insert(id.clone(), (device, side));
-            self.unnamed_order.push_back((now, id.clone()));
-            if !self.awaited.contains_key(&device) {
+        if matches!(arrived, Arrived::First { .. }) && !self.by_id.contains_key(id) {
+            self.unnamed.hold(device, id, now, end, self.capacity);
+            if !self.unnamed.is_awaited(device) {
                 self.answer_came(device, now);
             }
             return;
         }
         let Some(side) = self.side_mut(id) else { return };
         match arrived {
-            Arrived::First => {
+            Arrived::First { .. } => {
                 side.held = Some(now);
                 side.end = Some(end);
             }
             Arrived::Redelivered => side.redelivered = side.redelivered.saturating_add(1),
             Arrived::Duplicated => side.duplicated = side.duplicated.saturating_add(1),
         }
+    }
+
+    /// The request waited in the device's queue until its message expired: it is not answered.
+    pub fn expired(&mut self, id: &ExecutionId) {
+        if let Some(side) = self.side_mut(id) {
+            side.end = Some(PlannedEnd::Expired);
+        }
+    }
+
+    /// When an execution surely has timed out; `None` while its start has no answer.
+    pub fn times_out(&self, id: &ExecutionId) -> Option<Instant> {
+        let entry = self.entry(*self.by_id.get(id)?)?;
+        Some(entry.answered.or(entry.written)?.plus_micros(entry.timeout_us))
     }
 
     /// The device put IN_PROGRESS into its out-buffer.
@@ -382,7 +370,7 @@ impl Ledger {
 
     /// The next entry whose record is to be read back: it has ended, or its time is over.
     pub fn next_to_settle(&mut self, now: Instant) -> Option<ToSettle> {
-        self.forget_foreign(now);
+        self.unnamed.forget_foreign(now);
         loop {
             let key = match self.ready.pop_front() {
                 Some(key) => key,
@@ -460,13 +448,7 @@ impl Ledger {
         if let Some(id) = &taken.id
             && self.by_id.remove(id).is_some()
         {
-            if self.struck_order.len() == MAX_STRUCK
-                && let Some(oldest) = self.struck_order.pop_front()
-            {
-                self.struck.remove(&oldest);
-            }
-            self.struck.insert(id.clone(), taken.origin);
-            self.struck_order.push_back(id.clone());
+            self.struck.remember(id, Struck::of(&taken));
         }
         Some(taken)
     }
@@ -478,13 +460,13 @@ impl Ledger {
                 let key = *key;
                 self.entry_mut(key).map(|entry| &mut entry.side)
             }
-            None => self.unnamed.get_mut(id).map(|(_, side)| side),
+            None => self.unnamed.side_mut(id),
         }
     }
 
     /// Joins an entry with its id, and with what its device may have said already.
     fn name(&mut self, key: EntryKey, now: Instant, id: ExecutionId) {
-        let said = self.unnamed.remove(&id).map(|(_, side)| side);
+        let said = self.unnamed.take(&id);
         let Some(entry) = self.entry_mut(key) else { return };
         let origin = entry.origin;
         if self.by_id.contains_key(&id) {
@@ -513,19 +495,6 @@ impl Ledger {
         self.settle_changed.notify_one();
     }
 
-    fn oldest_unanswered(&mut self, device: u32) -> Option<EntryKey> {
-        loop {
-            let waiting = self.unanswered.get_mut(&device)?;
-            let Some(key) = waiting.pop_front() else {
-                self.unanswered.remove(&device);
-                return None;
-            };
-            if self.unnamed_entry(key).is_some() {
-                return Some(key);
-            }
-        }
-    }
-
     fn arm(&mut self, key: EntryKey, at: Instant) {
         self.last_deadline = self.last_deadline.max(at);
         if self.deadlines.push(at, key) {
@@ -552,39 +521,21 @@ impl Ledger {
         counts.timed_out_as_planned += u64::from(planned);
         for (finding, explained) in findings {
             counts_find(&mut self.statistics, entry.origin, *finding, *explained);
-            if finding.is_anomaly() && self.listed < MAX_ANOMALIES {
-                self.listed += 1;
-                self.anomalies.push(LedgerAnomaly {
-                    origin: entry.origin,
-                    execution_id: entry.id.clone(),
-                    finding: *finding,
-                    explained: *explained,
-                    planned_at: entry.planned,
-                    last_seen: entry.last_seen(),
-                });
-            }
+            self.list(LedgerAnomaly {
+                origin: entry.origin,
+                execution_id: entry.id.clone(),
+                finding: *finding,
+                explained: *explained,
+                planned_at: entry.planned,
+                last_seen: entry.last_seen(),
+            });
         }
     }
 
-    fn forget_foreign(&mut self, now: Instant) {
-        while let Some((held, _)) = self.unnamed_order.front() {
-            if now.micros_since(*held) < FOREIGN_AFTER_US {
-                return;
-            }
-            // A start whose answer was lost may still be joined with it.
-            let holder = self
-                .unnamed_order
-                .front()
-                .and_then(|(_, id)| self.unnamed.get(id))
-                .map(|(holder, _)| *holder);
-            if holder.is_some_and(|device| self.unanswered.contains_key(&device)) {
-                return;
-            }
-            if let Some((_, id)) = self.unnamed_order.pop_front()
-                && self.unnamed.remove(&id).is_some()
-            {
-                self.foreign += 1;
-            }
+    fn list(&mut self, anomaly: LedgerAnomaly) {
+        if anomaly.finding.is_anomaly() && self.listed < MAX_ANOMALIES {
+            self.listed += 1;
+            self.anomalies.push(anomaly);
         }
     }
 }

@@ -37,7 +37,7 @@ use crate::transport::{Address, Listener};
 use crate::verdict;
 
 use collector::Collector;
-use conductor::{Conductor, Ending};
+use conductor::{Conductor, Ending, slowest_connect_gap_us};
 use pictures::Pictures;
 use shard::ShardSetup;
 use shards::{COMMANDS_UNDER_WAY, Shards};
@@ -259,6 +259,7 @@ impl<'a> Run<'a> {
             signals: if signal_thread.is_some() { Signals::elsewhere() } else { Signals::new() },
             injections,
             devices: self.options.scenario.device_count(),
+            slowest_connect_gap_us: slowest_connect_gap_us(&self.plan),
             connect_progress: (0, epoch),
             stop_seen: Stop::No,
             drain_until: None,

@@ -1,20 +1,53 @@
-//! A device's way from a stream to subscribed: CONNECT, SUBSCRIBE.
+//! A device's way from a stream to subscribed: CONNECT, and SUBSCRIBE unless the session still has it.
 //!
-//! The same for everything that reads and writes bytes; what carries them is `transport`'s business.
+//! The same for both versions of MQTT and for everything that reads and writes bytes; what carries them
+//! is `transport`'s business.
 
+use std::fmt;
 use std::future::poll_fn;
 use std::io;
+use std::num::NonZeroU32;
 use std::task::Poll;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::mqtt::{
-    self, FilterRequest, Inbound, InboundEnd, Outbound, Packet, PacketId, QoS, ReasonCode, Sender, Version,
+    self, ConnAck, Connect, ConnectProperties, Disconnect, FilterRequest, Inbound, InboundEnd, Outbound,
+    Packet, PacketId, PublishProperties, QoS, ReasonCode, Sender, Version,
 };
 use crate::protocol::{TargetKind, device_filters};
 
 /// The largest packet a device takes: AWS IoT Core's message limit of 128 KB and its topic.
 pub(super) const MAX_PACKET: usize = 160 * 1024;
+/// Unacknowledged requests that a device of MQTT 5 takes at a time: AWS IoT Core's own limit.
+const RECEIVE_MAXIMUM: u16 = 100;
+/// How long a kept session outlives its connection: AWS IoT Core's default, which is also what it
+/// gives to MQTT 3.1.1, where nothing can be asked for.
+const SESSION_EXPIRY_S: u32 = 3600;
+/// Messages that may come before the device has done connecting: more than any window a broker has.
+const MAX_EARLY: usize = 1024;
+
+/// What a device says of itself in CONNECT.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Hello<'a> {
+    pub version: Version,
+    pub client_id: &'a str,
+    pub clean_session: bool,
+    pub keep_alive_s: u16,
+}
+
+/// What the broker answered.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Agreed {
+    /// The session of before goes on.
+    pub resumed: bool,
+    /// Unacknowledged updates it takes at a time.
+    pub receive_maximum: Option<u16>,
+    /// The largest packet it takes.
+    pub maximum_packet_size: Option<NonZeroU32>,
+    /// The keep-alive that holds instead of the device's; 0 is none.
+    pub server_keep_alive_s: Option<u16>,
+}
 
 /// An open connection with what is buffered on either side: usually nothing.
 #[derive(Debug)]
@@ -23,6 +56,7 @@ pub(super) struct Connection<S> {
     pub inbound: Inbound,
     /// Messages that came with the SUBACK or before it, as MQTT allows.
     pub early: Vec<Early>,
+    pub agreed: Agreed,
 }
 
 /// A message kept until its device is online.
@@ -33,17 +67,32 @@ pub(super) struct Early {
     qos: QoS,
     id: Option<PacketId>,
     dup: bool,
+    message_expiry_s: Option<u32>,
+    content_type: Option<String>,
 }
 
 impl Early {
     fn keep(publish: &mqtt::Publish<'_>) -> Self {
-        let mqtt::Publish { topic, payload, qos, id, dup, .. } = *publish;
-        Self { topic: topic.to_owned(), payload: payload.to_owned(), qos, id, dup }
+        let mqtt::Publish { topic, payload, qos, id, dup, properties, .. } = *publish;
+        Self {
+            topic: topic.to_owned(),
+            payload: payload.to_owned(),
+            qos,
+            id,
+            dup,
+            message_expiry_s: properties.message_expiry_s,
+            content_type: properties.content_type.map(str::to_owned),
+        }
     }
 
     pub fn borrowed(&self) -> mqtt::Publish<'_> {
-        let Self { topic, payload, qos, id, dup } = self;
-        mqtt::Publish { qos: *qos, id: *id, dup: *dup, ..mqtt::Publish::new(topic, payload) }
+        let properties = PublishProperties {
+            message_expiry_s: self.message_expiry_s,
+            content_type: self.content_type.as_deref(),
+            ..PublishProperties::NONE
+        };
+        let Self { topic, payload, qos, id, dup, .. } = self;
+        mqtt::Publish { qos: *qos, id: *id, dup: *dup, properties, ..mqtt::Publish::new(topic, payload) }
     }
 }
 
@@ -57,55 +106,147 @@ pub(super) enum ConnectionError {
     #[error("the broker sent what MQTT forbids: {0}")]
     Violation(#[from] mqtt::Violation),
     #[error("the broker refused the connection: {0}")]
-    Refused(ReasonCode),
-    #[error("the broker refused the subscription to {0}")]
-    SubscriptionRefused(String),
+    Refused(Said),
+    #[error("the broker ended the connection: {0}")]
+    Disconnected(Said),
+    #[error("the broker refused the subscription to {filter}: {said}")]
+    SubscriptionRefused { filter: String, said: Said },
+    #[error("the broker has a session for a device that asked for a new one")]
+    UnexpectedSession,
+    #[error("the broker used a topic alias, and the device allows none")]
+    TopicAlias,
     #[error("the broker sent {0} where {1} was due")]
     OutOfTurn(&'static str, &'static str),
     #[error("a client id or topic is too long for MQTT")]
     TooLong,
     #[error("no answer within {0} s")]
     NoAnswer(u64),
+    #[error("more than {MAX_EARLY} messages before the subscription was answered")]
+    TooEarly,
     #[error("the broker does not read what the device sends")]
     NotReading,
     #[error("no answer to a ping")]
     Dead,
+    /// The device broke off by plan.
+    #[error("dropped as planned")]
+    Dropped,
+    /// The run is over, and the device has said goodbye.
+    #[error("disconnected at the end of the run")]
+    Left,
 }
 
-/// CONNECT and SUBSCRIBE to exactly what a device needs.
+/// A reason code, with the reason string beside it if there was one.
+#[derive(Debug)]
+pub(super) struct Said {
+    reason: ReasonCode,
+    text: Option<String>,
+}
+
+impl Said {
+    fn new(reason: ReasonCode, text: Option<&str>) -> Self {
+        // It comes from outside and is shown to people.
+        let text = text.map(|text| text.chars().filter(|c| !c.is_control()).take(200).collect());
+        Self { reason, text }
+    }
+}
+
+impl fmt::Display for Said {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (0x{:02X})", self.reason.name(), self.reason.number())?;
+        match &self.text {
+            Some(text) => write!(f, ", \"{text}\""),
+            None => Ok(()),
+        }
+    }
+}
+
+impl ConnectionError {
+    /// What a DISCONNECT of the broker means.
+    pub fn disconnected(disconnect: &Disconnect<'_>) -> Self {
+        ConnectionError::Disconnected(Said::new(disconnect.reason, disconnect.reason_string))
+    }
+}
+
+/// CONNECT, and SUBSCRIBE to exactly what a device needs.
 pub(super) async fn subscribe<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,
-    client_id: &str,
-    keep_alive_s: u16,
+    hello: Hello<'_>,
 ) -> Result<Connection<S>, ConnectionError> {
-    let mut connection = Connection { stream, inbound: Inbound::default(), early: Vec::new() };
+    let inbound = Inbound::new(hello.version);
+    let mut connection = Connection { stream, inbound, early: Vec::new(), agreed: Agreed::default() };
     let mut outbound = Outbound::default();
-    let connect = mqtt::Connect { keep_alive_s, ..mqtt::Connect::new(Version::V311, client_id) };
-    mqtt::encode::connect(outbound.buffer(), &connect).map_err(|_| ConnectionError::TooLong)?;
-    connection
-        .exchange(&mut outbound, |packet| match packet {
-            Packet::ConnAck(connack) if connack.reason == ReasonCode::Success => Ok(()),
-            Packet::ConnAck(connack) => Err(ConnectionError::Refused(connack.reason)),
-            other => Err(ConnectionError::OutOfTurn(other.name(), "CONNACK")),
-        })
-        .await?;
-    let filters = device_filters(TargetKind::Thing, client_id);
+    mqtt::encode::connect(outbound.buffer(), &connect(hello)).map_err(|_| ConnectionError::TooLong)?;
+    let mut agreed = Agreed::default();
+    let mut take = |packet: &Packet<'_>| match packet {
+        Packet::ConnAck(connack) => {
+            agreed = accepted(connack, hello)?;
+            Ok(())
+        }
+        other => Err(out_of_turn(other, "CONNACK")),
+    };
+    connection.exchange(&mut outbound, &mut take).await?;
+    connection.agreed = agreed;
+    if agreed.resumed {
+        return Ok(connection);
+    }
+    let filters = device_filters(TargetKind::Thing, hello.client_id);
     let wanted = [0, 1, 2].map(|n: usize| FilterRequest::new(&filters[n], QoS::AtLeastOnce));
-    mqtt::encode::subscribe(outbound.buffer(), Version::V311, PacketId::FIRST, &wanted)
+    mqtt::encode::subscribe(outbound.buffer(), hello.version, PacketId::FIRST, &wanted)
         .map_err(|_| ConnectionError::TooLong)?;
-    connection
-        .exchange(&mut outbound, |packet| match packet {
-            Packet::SubAck(suback) => match suback.codes.iter().position(|code| *code > 2) {
-                None => Ok(()),
-                Some(refused) => {
-                    let filter = filters.get(refused).cloned().unwrap_or_default();
-                    Err(ConnectionError::SubscriptionRefused(filter))
-                }
-            },
-            other => Err(ConnectionError::OutOfTurn(other.name(), "SUBACK")),
-        })
-        .await?;
+    let mut take = |packet: &Packet<'_>| match packet {
+        Packet::SubAck(suback) => match suback.codes.iter().position(|code| *code > 2) {
+            None => Ok(()),
+            Some(refused) => {
+                let filter = filters.get(refused).cloned().unwrap_or_default();
+                let code = suback.codes.get(refused).and_then(|code| ReasonCode::from_number(*code));
+                let reason = code.unwrap_or(ReasonCode::UnspecifiedError);
+                let said = Said::new(reason, suback.reason_string);
+                Err(ConnectionError::SubscriptionRefused { filter, said })
+            }
+        },
+        other => Err(out_of_turn(other, "SUBACK")),
+    };
+    connection.exchange(&mut outbound, &mut take).await?;
     Ok(connection)
+}
+
+fn connect(hello: Hello<'_>) -> Connect<'_> {
+    let Hello { version, client_id, clean_session, keep_alive_s } = hello;
+    Connect {
+        clean_start: clean_session,
+        keep_alive_s,
+        // Ignored by 3.1.1, which has no properties.
+        properties: ConnectProperties {
+            session_expiry_s: if clean_session { 0 } else { SESSION_EXPIRY_S },
+            receive_maximum: RECEIVE_MAXIMUM,
+            ..ConnectProperties::NONE
+        },
+        ..Connect::new(version, client_id)
+    }
+}
+
+fn accepted(connack: &ConnAck<'_>, hello: Hello<'_>) -> Result<Agreed, ConnectionError> {
+    let properties = &connack.properties;
+    if connack.reason != ReasonCode::Success {
+        return Err(ConnectionError::Refused(Said::new(connack.reason, properties.reason_string)));
+    }
+    if connack.session_present && hello.clean_session {
+        // MQTT 5, 3.2.2.1.1 and [MQTT-3.2.2-1] of 3.1.1.
+        return Err(ConnectionError::UnexpectedSession);
+    }
+    Ok(Agreed {
+        resumed: connack.session_present,
+        receive_maximum: properties.receive_maximum.map(std::num::NonZeroU16::get),
+        maximum_packet_size: properties.maximum_packet_size,
+        server_keep_alive_s: properties.server_keep_alive_s,
+    })
+}
+
+fn out_of_turn(packet: &Packet<'_>, due: &'static str) -> ConnectionError {
+    match packet {
+        Packet::Disconnect(disconnect) => ConnectionError::disconnected(disconnect),
+        other => ConnectionError::OutOfTurn(other.name(), due),
+    }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
@@ -113,16 +254,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     async fn exchange(
         &mut self,
         outbound: &mut Outbound,
-        mut answer: impl FnMut(&Packet<'_>) -> Result<(), ConnectionError>,
+        answer: &mut dyn FnMut(&Packet<'_>) -> Result<(), ConnectionError>,
     ) -> Result<(), ConnectionError> {
         let mut answered = false;
-        let Self { stream, inbound, early } = self;
+        let Self { stream, inbound, early, .. } = self;
         poll_fn(|cx| {
             if let Poll::Ready(Err(error)) = outbound.poll_flush(cx, stream) {
                 return Poll::Ready(Err(error.into()));
             }
             let end = inbound.poll(cx, stream, Sender::Server, MAX_PACKET, &mut |packet| {
                 if let Packet::Publish(publish) = &packet {
+                    if early.len() >= MAX_EARLY {
+                        return Err(ConnectionError::TooEarly);
+                    }
                     early.push(Early::keep(publish));
                     return Ok(());
                 }

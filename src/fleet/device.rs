@@ -1,28 +1,31 @@
 //! The task of a device: connect, subscribe, poll the connection until it ends, back off, again.
 //!
 //! While online the task awaits its connection and nothing else. What comes due is fired into the
-//! device by the shard's pacer: it goes into the out-buffer, and the task is woken to write it.
+//! device by the shard's pacer: it goes into the out-buffer, and the task is woken to write it. What the
+//! device does with messages is in `commands`.
+
+mod commands;
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
+use std::num::NonZeroU32;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::clock::Instant;
-use crate::ledger::{Arrived, PlannedEnd, Reply, Report};
-use crate::mqtt::{self, Outbound, Packet, PacketId, PubAck, QoS, Sender, Version};
+use crate::mqtt::{self, Disconnect, Outbound, Packet, Sender, Version};
 use crate::plan::DeviceId;
-use crate::protocol::{
-    DeviceTopic, ExecutionId, Form, Format, Rejected, Status, StatusReason, TargetKind, Update,
-};
+use crate::protocol::ExecutionId;
+use crate::scenario::{Connect, MqttVersion};
 use crate::transport::Stream;
 use crate::units::{MICROS_PER_SECOND, micros};
 
 use super::Shared;
-use super::behaviour::{Action, Behaviour, Request};
-use super::connection::{self, Connection, ConnectionError, MAX_PACKET};
+use super::behaviour::{Action, Behaviour};
+use super::connection::{self, Agreed, Connection, ConnectionError, Hello, MAX_PACKET};
+use super::publishes::Publishes;
 
 /// From the begin of a connect to its SUBACK; a broker that takes longer is not there.
 const CONNECT_WAIT_S: u64 = 30;
@@ -35,8 +38,10 @@ const MAX_UNWRITTEN: usize = 1024 * 1024;
 pub(super) enum Timer {
     /// Its behaviour asked for it.
     Behaviour { serial: u32 },
-    /// Nothing may have been sent for most of the keep-alive of this session.
-    KeepAlive { session: u32 },
+    /// Nothing may have been sent for most of the keep-alive of this connection.
+    KeepAlive { connection: u32 },
+    /// This connection is to break off by plan.
+    Drop { connection: u32 },
 }
 
 /// A virtual device.
@@ -46,58 +51,72 @@ pub(super) struct Device {
     slot: u32,
     state: RefCell<State>,
     online_since: Cell<Option<Instant>>,
+    /// Since when its subscriptions stand without a break; means something while they do.
+    subscribed_since: Cell<Instant>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
     behaviour: Behaviour,
     outbound: Outbound,
+    publishes: Publishes,
     waker: Option<Waker>,
     /// Counts connections; 0 = never connected.
-    session: u32,
-    packet_id: u16,
+    connection: u32,
     last_sent: Instant,
+    /// The keep-alive the broker set instead of the device's; 0 is none.
+    server_keep_alive_s: Option<u16>,
     ping_unanswered: bool,
-    dead: bool,
+    ending: Option<Ending>,
 }
 
-/// Runs one device until the fleet is stopped.
+/// Why a device ends its connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    /// The broker does not answer.
+    Dead,
+    /// By plan, without a word.
+    Dropped,
+    /// The run is over: once the DISCONNECT is written.
+    Leaving,
+}
+
+/// Runs one device until it gives up or the fleet is stopped.
 pub(super) async fn run(shared: Rc<Shared>, device: Rc<Device>, first_connect: Instant) {
     let stop = shared.stop.clone();
-    let life = async {
-        shared.clock.sleep_until(first_connect).await;
-        let mut attempt = 0;
-        loop {
-            // Connecting takes ten times the memory of being connected: it is given back afterwards.
-            let error = match Box::pin(device.connect(&shared)).await {
-                // Borrowed, because a future that takes an argument keeps room for it twice.
-                Ok(mut connection) => {
-                    attempt = 0;
-                    device.stay(&shared, &mut connection).await
-                }
-                Err(error) => error,
-            };
-            *shared.last_error.borrow_mut() = Some(error.to_string());
-            let connections = device.state.borrow().session;
-            let wait = shared.plan.backoff_us(device.id, connections, attempt);
-            attempt += 1;
-            shared.clock.sleep_until(shared.clock.now().plus_micros(wait)).await;
-        }
-    };
     tokio::select! {
         biased; // A stopped fleet must not begin another connect.
         () = stop.cancelled() => {}
-        () = life => {}
+        () = device.live(&shared, first_connect) => {}
     }
 }
 
 impl Device {
-    pub fn new(id: DeviceId, slot: u32) -> Self {
-        Self { id, slot, state: RefCell::default(), online_since: Cell::new(None) }
+    pub fn new(id: DeviceId, slot: u32, keeps_session: bool) -> Self {
+        let state = State {
+            behaviour: Behaviour::new(keeps_session),
+            outbound: Outbound::default(),
+            publishes: Publishes::default(),
+            waker: None,
+            connection: 0,
+            last_sent: Instant::START,
+            server_keep_alive_s: None,
+            ping_unanswered: false,
+            ending: None,
+        };
+        let (online_since, subscribed_since) = (Cell::new(None), Cell::new(Instant::START));
+        Self { id, slot, state: RefCell::new(state), online_since, subscribed_since }
     }
 
+    /// Since when it is connected without a break; `None` = it is not.
     pub fn online_since(&self) -> Option<Instant> {
         self.online_since.get()
+    }
+
+    /// Since when the broker owes it every request: since its subscription, or with a kept session
+    /// since the one that still stands. `None` = it is not connected, or was never.
+    pub fn subscribed_since(&self) -> Option<Instant> {
+        self.online_since.get().map(|_| self.subscribed_since.get())
     }
 
     pub fn holds(&self, id: &ExecutionId) -> bool {
@@ -109,7 +128,9 @@ impl Device {
         let state = self.state.borrow();
         match timer {
             Timer::Behaviour { serial } => state.behaviour.awaits(serial),
-            Timer::KeepAlive { session } => state.session == session,
+            Timer::KeepAlive { connection } | Timer::Drop { connection } => {
+                state.connection == connection && self.online_since.get().is_some()
+            }
         }
     }
 
@@ -119,7 +140,59 @@ impl Device {
             Timer::Behaviour { serial } => {
                 self.act(shared, now, |behaviour, actions| behaviour.due(serial, now, actions));
             }
-            Timer::KeepAlive { session } => self.keep_alive(shared, session, now),
+            Timer::KeepAlive { .. } if !self.wants(timer) => {}
+            Timer::KeepAlive { connection } => self.keep_alive(shared, connection, now),
+            Timer::Drop { .. } => {
+                if self.wants(timer) {
+                    self.drop_connection(shared);
+                }
+            }
+        }
+    }
+
+    /// Says goodbye, as devices do whose run is over.
+    pub fn leave(&self, shared: &Shared) {
+        let mut state = self.state.borrow_mut();
+        if self.online_since.get().is_none() || state.ending.is_some() {
+            return;
+        }
+        let connect = self.connect_settings(shared);
+        // Nothing comes back for what a session would keep.
+        let session_expiry_s = (!connect.clean_session).then_some(0);
+        let disconnect = Disconnect { session_expiry_s, ..Disconnect::default() };
+        let encoded = mqtt::encode::disconnect(state.outbound.buffer(), version(connect), &disconnect);
+        debug_assert!(encoded.is_ok(), "a bare DISCONNECT can be written: {encoded:?}");
+        state.ending = Some(Ending::Leaving);
+        state.wake();
+    }
+
+    async fn live(&self, shared: &Shared, first_connect: Instant) {
+        shared.clock.sleep_until(first_connect).await;
+        let mut failed = 0;
+        let mut waits = 0;
+        loop {
+            // Connecting takes ten times the memory of being connected: it is given back afterwards.
+            let (error, connected) = match Box::pin(self.connect(shared)).await {
+                // Borrowed, because a future that takes an argument keeps room for it twice.
+                Ok(mut connection) => (self.stay(shared, &mut connection).await, true),
+                Err(error) => (error, false),
+            };
+            (failed, waits) = if connected { (0, 0) } else { (failed + 1, waits) };
+            let number = self.state.borrow().connection;
+            let wait_us = match error {
+                ConnectionError::Left => return,
+                ConnectionError::Dropped => shared.plan.down_for_us(self.id, number),
+                error => {
+                    *shared.last_error.borrow_mut() = Some(error.to_string());
+                    waits += 1;
+                    shared.plan.backoff_us(self.id, number, waits - 1)
+                }
+            };
+            if self.connect_settings(shared).backoff.max_attempts.is_some_and(|most| failed >= most) {
+                shared.ledger.borrow_mut().statistics.note("devices that gave up reconnecting");
+                return;
+            }
+            shared.clock.sleep_until(shared.clock.now().plus_micros(wait_us)).await;
         }
     }
 
@@ -127,21 +200,29 @@ impl Device {
         let _permit = shared.permits.acquire().await.map_err(|_| ConnectionError::Closed)?;
         let begun = shared.clock.now();
         let client_id = shared.plan.client_id(self.id);
-        let group = &shared.plan.scenario().groups[usize::from(self.id.group)];
-        let keep_alive_s = u16::try_from(group.connect.keep_alive.as_secs()).unwrap_or(u16::MAX);
+        let connect = self.connect_settings(shared);
+        let hello = Hello {
+            version: version(connect),
+            client_id: &client_id,
+            clean_session: connect.clean_session,
+            keep_alive_s: u16::try_from(connect.keep_alive.as_secs()).unwrap_or(u16::MAX),
+        };
         let attempt = async {
             let stream = shared.broker.connect().await?;
-            connection::subscribe(stream, &client_id, keep_alive_s).await
+            connection::subscribe(stream, hello).await
         };
         let deadline = begun.plus_micros(CONNECT_WAIT_S * MICROS_PER_SECOND);
         let connection = shared.clock.timeout_at(deadline, attempt).await;
         let connection = connection.ok_or(ConnectionError::NoAnswer(CONNECT_WAIT_S))??;
         let now = shared.clock.now();
-        let first = self.state.borrow().session == 0;
-        let mut ledger = shared.ledger.borrow_mut();
-        ledger.statistics.record_connect(usize::from(self.id.group), now.micros_since(begun));
+        let first = self.state.borrow().connection == 0;
+        let statistics = &mut shared.ledger.borrow_mut().statistics;
+        statistics.record_connect(usize::from(self.id.group), now.micros_since(begun));
         if !first {
-            ledger.statistics.reconnects[usize::from(self.id.group)] += 1;
+            statistics.reconnects[usize::from(self.id.group)] += 1;
+        }
+        if connection.agreed.resumed {
+            statistics.note("sessions resumed");
         }
         Ok(connection)
     }
@@ -152,7 +233,7 @@ impl Device {
         shared: &Shared,
         connection: &mut Connection<S>,
     ) -> ConnectionError {
-        self.come_online(shared);
+        self.come_online(shared, &connection.agreed);
         for early in std::mem::take(&mut connection.early) {
             self.publish(shared, &early.borrowed());
         }
@@ -161,30 +242,45 @@ impl Device {
         end
     }
 
-    fn come_online(&self, shared: &Shared) {
+    fn come_online(&self, shared: &Shared, agreed: &Agreed) {
         let now = shared.clock.now();
-        let session = {
+        let number = {
             let mut state = self.state.borrow_mut();
-            state.session += 1;
-            state.outbound = Outbound::default();
-            state.dead = false;
+            state.connection += 1;
+            state.server_keep_alive_s = agreed.server_keep_alive_s;
+            state.ending = None;
             state.ping_unanswered = false;
             state.last_sent = now;
-            state.session
+            state.outbound = Outbound::default();
+            let State { publishes, outbound, .. } = &mut *state;
+            let window = agreed.receive_maximum.unwrap_or(0);
+            let largest = agreed.maximum_packet_size.map_or(0, NonZeroU32::get);
+            publishes.connected(agreed.resumed, window, largest, outbound.buffer());
+            state.connection
         };
+        if !agreed.resumed {
+            self.subscribed_since.set(now);
+        }
         self.online_since.set(Some(now));
-        shared.gauges.came_online(self.id.group, session == 1);
-        shared.arm(self.slot, now.plus_micros(self.keep_alive_us(shared)), Timer::KeepAlive { session });
-        self.act(shared, now, |behaviour, actions| behaviour.online(now, actions));
+        shared.gauges.came_online(self.id.group, number == 1);
+        if let Some(interval_us) = self.ping_after_us(shared) {
+            shared.arm(self.slot, now.plus_micros(interval_us), Timer::KeepAlive { connection: number });
+        }
+        if let Some(us) = shared.plan.drops_after_us(self.id, number) {
+            shared.arm(self.slot, now.plus_micros(us), Timer::Drop { connection: number });
+        }
+        let resumed = agreed.resumed;
+        self.act(shared, now, |behaviour, actions| behaviour.online(resumed, now, actions));
     }
 
     fn go_offline(&self, shared: &Shared) {
         self.online_since.set(None);
-        shared.gauges.went_offline(self.id.group);
         let mut state = self.state.borrow_mut();
         state.waker = None;
         state.outbound = Outbound::default();
         state.behaviour.offline();
+        drop(state);
+        shared.went_offline(self.id.group);
     }
 
     /// Reads and handles all there is, then writes all there is: answers to what was read leave in
@@ -196,17 +292,27 @@ impl Device {
         cx: &mut Context<'_>,
     ) -> Poll<ConnectionError> {
         let Connection { stream, inbound, .. } = connection;
+        // What a device that breaks off has not read, it never reads.
+        if self.state.borrow().ending == Some(Ending::Dropped) {
+            return Poll::Ready(ConnectionError::Dropped);
+        }
         let end =
             inbound.poll(cx, stream, Sender::Server, MAX_PACKET, &mut |packet| self.take(shared, &packet));
         if let Poll::Ready(end) = end {
             return Poll::Ready(end.into());
         }
         let mut state = self.state.borrow_mut();
-        if state.dead {
-            return Poll::Ready(ConnectionError::Dead);
+        match state.ending {
+            Some(Ending::Dead) => return Poll::Ready(ConnectionError::Dead),
+            Some(Ending::Dropped) => return Poll::Ready(ConnectionError::Dropped),
+            Some(Ending::Leaving) | None => {}
         }
-        if let Poll::Ready(Err(error)) = state.outbound.poll_flush(cx, stream) {
-            return Poll::Ready(error.into());
+        match state.outbound.poll_flush(cx, stream) {
+            Poll::Ready(Err(error)) => return Poll::Ready(error.into()),
+            Poll::Ready(Ok(())) if state.ending == Some(Ending::Leaving) => {
+                return Poll::Ready(ConnectionError::Left);
+            }
+            Poll::Ready(Ok(())) | Poll::Pending => {}
         }
         if state.outbound.pending() > MAX_UNWRITTEN {
             return Poll::Ready(ConnectionError::NotReading);
@@ -219,144 +325,49 @@ impl Device {
 
     fn take(&self, shared: &Shared, packet: &Packet<'_>) -> Result<(), ConnectionError> {
         match packet {
-            Packet::Publish(publish) => {
-                self.publish(shared, publish);
-                Ok(())
+            Packet::Publish(publish) if publish.properties.topic_alias.is_some() => {
+                return Err(ConnectionError::TopicAlias);
             }
-            Packet::PingResp => {
-                self.state.borrow_mut().ping_unanswered = false;
-                Ok(())
-            }
+            Packet::Publish(publish) => self.publish(shared, publish),
+            Packet::PingResp => self.state.borrow_mut().ping_unanswered = false,
             // The broker has it; what it is worth, accepted or rejected will say.
-            Packet::PubAck(_) => Ok(()),
-            other => Err(ConnectionError::OutOfTurn(other.name(), "PUBLISH")),
-        }
-    }
-
-    fn publish(&self, shared: &Shared, publish: &mqtt::Publish<'_>) {
-        if let Some(id) = publish.id {
-            let mut state = self.state.borrow_mut();
-            state.last_sent = shared.clock.now();
-            let encoded = mqtt::encode::puback(state.outbound.buffer(), Version::V311, &PubAck::new(id));
-            debug_assert!(encoded.is_ok(), "a PUBACK without properties fits: {encoded:?}");
-        }
-        self.message(shared, publish);
-    }
-
-    fn message(&self, shared: &Shared, publish: &mqtt::Publish<'_>) {
-        let now = shared.clock.now();
-        let parsed = DeviceTopic::parse(publish.topic);
-        let Some((topic, Ok(id))) = parsed.map(|topic| (topic, topic.execution.parse::<ExecutionId>()))
-        else {
-            shared.ledger.borrow_mut().statistics.drop_from("unreadable messages at devices", 1);
-            return;
-        };
-        match topic.form {
-            Form::Request(_) => self.request(shared, &id, publish.dup, now),
-            Form::Accepted(_) => {
-                self.act(shared, now, |behaviour, actions| behaviour.reply(&id, None, now, actions));
-            }
-            Form::Rejected(_) => {
-                let error = match Rejected::from_json(publish.payload) {
-                    Ok(rejected) => rejected.error,
-                    Err(_) => "unreadable".to_owned(),
-                };
-                self.act(shared, now, |behaviour, actions| behaviour.reply(&id, Some(error), now, actions));
-            }
-            Form::Response(_) => {}
-        }
-    }
-
-    fn request(&self, shared: &Shared, id: &ExecutionId, dup: bool, now: Instant) {
-        let mut actions = shared.scratch.take();
-        let held = {
-            let mut state = self.state.borrow_mut();
-            let session = state.session;
-            let decide = |n| shared.plan.decision(self.id, n);
-            state.behaviour.request(id, dup, session, now, decide, &mut actions)
-        };
-        {
-            let mut ledger = shared.ledger.borrow_mut();
-            match held {
-                Request::Held(end) => ledger.held(self.slot, id, now, end, Arrived::First),
-                Request::Again(arrived) => ledger.held(self.slot, id, now, PlannedEnd::Silence, arrived),
-                Request::Refused => {
-                    ledger.held(self.slot, id, now, PlannedEnd::QueueFull, Arrived::First);
-                    ledger.statistics.drop_from("requests at busy devices", 1);
+            Packet::PubAck(puback) => {
+                let kept = !self.connect_settings(shared).clean_session;
+                let State { publishes, outbound, .. } = &mut *self.state.borrow_mut();
+                publishes.acknowledged(puback.id, outbound.buffer(), kept);
+                if puback.reason.is_error() {
+                    shared.ledger.borrow_mut().statistics.note("updates the broker refused");
                 }
             }
+            Packet::Disconnect(disconnect) => return Err(ConnectionError::disconnected(disconnect)),
+            other => return Err(ConnectionError::OutOfTurn(other.name(), "PUBLISH")),
         }
-        self.perform(shared, now, &mut actions);
-        shared.scratch.replace(actions);
+        Ok(())
     }
 
     fn act(&self, shared: &Shared, now: Instant, what: impl FnOnce(&mut Behaviour, &mut Vec<Action>)) {
-        let mut actions = shared.scratch.take();
+        let mut actions = shared.scratch.actions.take();
         what(&mut self.state.borrow_mut().behaviour, &mut actions);
         self.perform(shared, now, &mut actions);
-        shared.scratch.replace(actions);
+        shared.scratch.actions.replace(actions);
     }
 
-    fn perform(&self, shared: &Shared, now: Instant, actions: &mut Vec<Action>) {
-        for action in actions.drain(..) {
-            match action {
-                Action::Wake { at, serial } => shared.arm(self.slot, at, Timer::Behaviour { serial }),
-                Action::SendProgress { id } => {
-                    self.send(shared, &id, Status::InProgress, None);
-                    shared.ledger.borrow_mut().progress_sent(&id, now);
-                }
-                Action::SendReport { id, status, outcome, planned } => {
-                    let reasons = &shared.reasons[usize::from(self.id.group)];
-                    let reason = outcome.and_then(|n| reasons.get(usize::from(n))?.clone());
-                    self.send(shared, &id, status, reason.as_deref());
-                    let sent = shared.clock.now();
-                    shared.ledger.borrow_mut().reported(&id, planned, sent, Report { status, reason });
-                }
-                Action::ProgressReplied { id, accepted } => {
-                    shared.ledger.borrow_mut().progress_replied(&id, now, accepted);
-                }
-                Action::Confirmed { id, rejected } => {
-                    let reply = rejected.map_or(Reply::Accepted, Reply::Rejected);
-                    shared.ledger.borrow_mut().confirmed(&id, now, reply);
-                }
-                Action::Unconfirmed { id, disconnected } => {
-                    shared.ledger.borrow_mut().unconfirmed(&id, disconnected);
-                }
-            }
-        }
-    }
-
-    /// Puts an UpdateCommandExecution into the out-buffer and wakes the task to write it.
-    fn send(&self, shared: &Shared, id: &ExecutionId, status: Status, reason: Option<&StatusReason>) {
-        let client_id = shared.plan.client_id(self.id);
-        let execution = id.to_string();
-        let form = Form::Response(Format::Json);
-        let topic = DeviceTopic { kind: TargetKind::Thing, device: &client_id, execution: &execution, form }
-            .to_string();
-        let mut payload = Vec::with_capacity(64);
-        Update { status, reason: reason.cloned(), result: None, client_token: None }.write_json(&mut payload);
+    /// Breaks the connection off: what is not written yet never leaves, and nobody is told.
+    fn drop_connection(&self, shared: &Shared) {
+        shared.ledger.borrow_mut().statistics.note("connections dropped by plan");
         let mut state = self.state.borrow_mut();
-        let id = state.next_packet_id();
-        let plain = mqtt::Publish::new(&topic, &payload);
-        let publish = mqtt::Publish { qos: QoS::AtLeastOnce, id: Some(id), ..plain };
-        // Client id, execution id and reason are bounded far below MQTT's limits by the scenario check.
-        let encoded = mqtt::encode::publish(state.outbound.buffer(), Version::V311, &publish);
-        debug_assert!(encoded.is_ok(), "an update fits an MQTT packet: {encoded:?}");
-        state.last_sent = shared.clock.now();
+        state.ending = Some(Ending::Dropped);
         state.wake();
     }
 
-    fn keep_alive(&self, shared: &Shared, session: u32, now: Instant) {
-        let interval_us = self.keep_alive_us(shared);
+    fn keep_alive(&self, shared: &Shared, connection: u32, now: Instant) {
+        let Some(interval_us) = self.ping_after_us(shared) else { return };
         let mut state = self.state.borrow_mut();
-        if state.session != session || self.online_since.get().is_none() {
-            return;
-        }
         let mut next = state.last_sent.plus_micros(interval_us);
         if next <= now {
             if state.ping_unanswered {
                 // A whole interval without the answer: the broker is gone though TCP does not know.
-                state.dead = true;
+                state.ending.get_or_insert(Ending::Dead);
             } else {
                 mqtt::encode::pingreq(state.outbound.buffer());
                 state.ping_unanswered = true;
@@ -365,22 +376,33 @@ impl Device {
             state.wake();
             next = now.plus_micros(interval_us);
         }
-        shared.arm(self.slot, next, Timer::KeepAlive { session });
+        shared.arm(self.slot, next, Timer::KeepAlive { connection });
     }
 
-    /// Three quarters of the keep-alive: a ping is never late by a busy tick.
-    fn keep_alive_us(&self, shared: &Shared) -> u64 {
-        let group = &shared.plan.scenario().groups[usize::from(self.id.group)];
-        micros(group.connect.keep_alive) / 4 * 3
+    /// Three quarters of the keep-alive: a ping is never late by a busy tick. `None` = the broker
+    /// wants none.
+    fn ping_after_us(&self, shared: &Shared) -> Option<u64> {
+        let keep_alive_us = match self.state.borrow().server_keep_alive_s {
+            Some(0) => return None,
+            Some(seconds) => u64::from(seconds) * MICROS_PER_SECOND,
+            None => micros(self.connect_settings(shared).keep_alive),
+        };
+        Some(keep_alive_us / 4 * 3)
+    }
+
+    fn connect_settings<'a>(&self, shared: &'a Shared) -> &'a Connect {
+        &shared.plan.scenario().groups[usize::from(self.id.group)].connect
+    }
+}
+
+fn version(connect: &Connect) -> Version {
+    match connect.mqtt {
+        MqttVersion::V311 => Version::V311,
+        MqttVersion::V5 => Version::V5,
     }
 }
 
 impl State {
-    fn next_packet_id(&mut self) -> PacketId {
-        self.packet_id = self.packet_id.checked_add(1).unwrap_or(1);
-        PacketId::new(self.packet_id).unwrap_or(PacketId::FIRST)
-    }
-
     fn wake(&mut self) {
         if let Some(waker) = self.waker.take() {
             waker.wake();

@@ -29,6 +29,11 @@ impl Gauges {
         self.online.borrow().clone()
     }
 
+    /// Over all groups.
+    pub fn online_now(&self) -> u64 {
+        self.online.borrow().iter().sum()
+    }
+
     pub fn ever_online(&self) -> u64 {
         self.ever_online.get()
     }

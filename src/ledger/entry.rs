@@ -27,10 +27,19 @@ pub enum PlannedEnd {
         /// Accept delay and delay together.
         after_us: u64,
     },
+    /// With an answer after the time-out.
+    Late {
+        /// When it is planned for.
+        at: Instant,
+    },
     /// Not at all.
     Silence,
     /// Not at all, because its queue was full.
     QueueFull,
+    /// Not at all, because its message expired while it waited in the device's queue.
+    Expired,
+    /// Not at all, because the request says of itself what its topic denies.
+    Unreadable,
 }
 
 impl PlannedEnd {
@@ -38,8 +47,8 @@ impl PlannedEnd {
     pub fn outlasts(self, timeout_us: u64) -> bool {
         match self {
             PlannedEnd::Answer { after_us } => after_us >= timeout_us,
-            PlannedEnd::Silence => true,
-            PlannedEnd::QueueFull => false,
+            PlannedEnd::Silence | PlannedEnd::Late { .. } => true,
+            PlannedEnd::QueueFull | PlannedEnd::Expired | PlannedEnd::Unreadable => false,
         }
     }
 }
@@ -117,6 +126,10 @@ impl Entry {
             () if side.confirmed.is_some() => "the device's answer was confirmed",
             () if side.reported.is_some() => "the device answered and got no reply",
             () if side.progress_sent.is_some() => "the device reported IN_PROGRESS",
+            () if side.end == Some(PlannedEnd::Unreadable) => {
+                "the device held a request whose content type is not that of its topic"
+            }
+            () if side.end == Some(PlannedEnd::Expired) => "the request expired in the device's queue",
             () if side.end == Some(PlannedEnd::QueueFull) => "the device had no room for the request",
             () if side.held.is_some() => "the device held the request",
             () if self.id.is_some() => "started, never held by the device",

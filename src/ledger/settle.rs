@@ -31,8 +31,11 @@ pub enum ReadBack {
 /// What is known of the device right now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Holder {
-    /// Since when it has been subscribed without a break.
+    /// Since when it has been connected without a break.
     pub online_since: Option<Instant>,
+    /// Since when the target has owed it every request: since it is connected, or for as long as the
+    /// session has been kept that it resumed.
+    pub subscribed_since: Option<Instant>,
     /// Whether it holds the execution and is going to answer it.
     pub holds: bool,
 }
@@ -51,6 +54,8 @@ pub(super) enum Settlement {
 pub(super) const DEADLINE_MARGIN_US: u64 = 100_000;
 /// An execution still open this long past its time-out is lost.
 pub(super) const OPEN_MARGIN_US: u64 = 2_000_000;
+/// A device that comes back to its kept session this long before the time-out gets what waited there.
+const DELIVERY_MARGIN_US: u64 = 500_000;
 /// How often an open one is looked at past its time-out.
 const LOOK_AGAIN_US: u64 = 500_000;
 
@@ -113,25 +118,42 @@ fn timed_out_cloud(entry: &Entry, now: Instant, holder: Holder) -> Settlement {
     if let Some(until) = late_answer_until(entry, now, holder).filter(|until| now < *until) {
         return Settlement::Wait(now.plus_micros(LOOK_AGAIN_US).min(until));
     }
-    let undelivered = side.held.is_none();
-    let subscribed_throughout =
-        holder.online_since.is_some_and(|since| since <= entry.written.unwrap_or(entry.picked));
-    let findings =
-        if undelivered && subscribed_throughout { vec![(Finding::Lost, false)] } else { Vec::new() };
+    let unreadable = side.end == Some(PlannedEnd::Unreadable);
+    let findings = if unreadable || (side.held.is_none() && was_owed(entry, holder)) {
+        vec![(Finding::Lost, false)]
+    } else {
+        Vec::new()
+    };
     strike(entry, Class::TimedOutCloud, findings)
+}
+
+/// Whether the target had to deliver the request: it held a live subscription from before the start to
+/// the time-out, and the device was there to take it. Not "at the instant of the start": in whole
+/// milliseconds that can be before it.
+fn was_owed(entry: &Entry, holder: Holder) -> bool {
+    let written = entry.written.unwrap_or(entry.picked);
+    let in_time = written.plus_micros(entry.timeout_us);
+    holder.subscribed_since.is_some_and(|since| since < written)
+        && holder.online_since.is_some_and(|since| since.plus_micros(DELIVERY_MARGIN_US) < in_time)
 }
 
 /// Until when a held execution that timed out may still be answered; `None` if it will not be.
 fn late_answer_until(entry: &Entry, now: Instant, holder: Holder) -> Option<Instant> {
     let side = &entry.side;
-    let PlannedEnd::Answer { after_us } = side.end? else { return None };
+    let planned = match side.end? {
+        PlannedEnd::Answer { after_us } => side.held?.plus_micros(after_us),
+        PlannedEnd::Late { at } => at,
+        PlannedEnd::Silence | PlannedEnd::QueueFull | PlannedEnd::Expired | PlannedEnd::Unreadable => {
+            return None;
+        }
+    };
     if side.reply.is_some() || !holder.holds {
         return None;
     }
     // Online it is going to answer, when its queue lets it. Offline it is waited for as planned.
     match holder.online_since {
         Some(_) => Some(now.plus_micros(LOOK_AGAIN_US)),
-        None => Some(side.held?.plus_micros(after_us).max(deadline(entry)).plus_micros(OPEN_MARGIN_US)),
+        None => Some(planned.max(deadline(entry)).plus_micros(OPEN_MARGIN_US)),
     }
 }
 
@@ -171,7 +193,8 @@ fn contradicts(entry: &Entry, record: &Record) -> bool {
     !agrees
 }
 
-fn deadline(entry: &Entry) -> Instant {
+/// When the execution has surely timed out.
+pub(super) fn deadline(entry: &Entry) -> Instant {
     let begun = entry.answered.or(entry.written).unwrap_or(entry.picked);
     begun.plus_micros(entry.timeout_us + DEADLINE_MARGIN_US)
 }

@@ -7,6 +7,8 @@ struct Bench {
     ledger: Ledger,
     /// Whether the device is going to answer what it holds.
     holds: bool,
+    /// Since when its session is kept, if it is.
+    session_ms: Option<u64>,
 }
 
 const TIMEOUT_US: u64 = 10_000_000;
@@ -32,7 +34,7 @@ impl Bench {
     fn with_capacity(capacity: usize) -> Self {
         let shape = Arc::new(Shape { workloads: vec!["w".into()], groups: vec!["g".into()] });
         let ledger = Ledger::with_capacity(Statistics::new(shape), Rc::new(Notify::new()), capacity);
-        Self { ledger, holds: true }
+        Self { ledger, holds: true, session_ms: None }
     }
 
     fn origin() -> Origin {
@@ -53,7 +55,7 @@ impl Bench {
     }
 
     fn held(&mut self, n: u128, ms: u64, end: PlannedEnd) {
-        self.ledger.held(7, &id(n), at(ms), end, Arrived::First);
+        self.ledger.held(7, &id(n), at(ms), end, Arrived::First { dup: false });
     }
 
     fn reports(&mut self, n: u128, planned_ms: u64, ms: u64, status: Status) {
@@ -69,7 +71,9 @@ impl Bench {
         let mut settled = 0;
         // Each look at a moment: what is armed again for later must not be due now.
         while let Some(ToSettle { key, .. }) = self.ledger.next_to_settle(at(ms)) {
-            let holder = Holder { online_since: online_ms.map(at), holds: self.holds };
+            let online_since = online_ms.map(at);
+            let subscribed_since = self.session_ms.map(at).or(online_since);
+            let holder = Holder { online_since, subscribed_since, holds: self.holds };
             self.ledger.settle(key, at(ms), read, holder);
             settled += 1;
         }
@@ -194,6 +198,160 @@ fn a_request_that_never_reached_a_subscribed_device_is_lost() {
             "online since {online_since_ms:?}"
         );
     }
+}
+
+/// (session kept since, connected since) at the time-out of an execution that was sent at 1,002 ms.
+#[test]
+fn a_kept_session_owes_its_requests_to_a_device_that_came_back_in_time() {
+    for (session_ms, online_ms, lost) in [
+        (500, Some(600), 1),
+        (500, Some(2_000), 1),
+        (500, Some(10_400), 1),
+        // Back too late, or not at all.
+        (500, Some(10_900), 0),
+        (500, None, 0),
+        // The session began after the start, or in its very millisecond.
+        (2_000, Some(2_000), 0),
+        (1_002, Some(1_002), 0),
+    ] {
+        let mut bench = Bench { session_ms: Some(session_ms), ..Bench::new() };
+        bench.started(1);
+        bench.settle(1005 + AFTER_TIMEOUT, &record(Status::TimedOut, None), online_ms);
+        let counts = bench.counts();
+        assert_eq!(counts.class(Class::TimedOutCloud), 1);
+        assert_eq!(counts.finding(Finding::Lost).unexplained, lost, "{session_ms} {online_ms:?}");
+    }
+}
+
+#[test]
+fn a_request_that_contradicts_itself_is_lost_and_one_that_expired_in_a_queue_is_not() {
+    for (end, lost) in [(PlannedEnd::Unreadable, 1), (PlannedEnd::Expired, 0)] {
+        let mut bench = Bench::new();
+        bench.holds = false;
+        bench.started(1);
+        if end == PlannedEnd::Expired {
+            bench.held(1, 1006, ends_after(10));
+            bench.ledger.expired(&id(1));
+        } else {
+            bench.held(1, 1006, end);
+        }
+        bench.settle(1005 + AFTER_TIMEOUT, &record(Status::TimedOut, None), Some(0));
+        let counts = bench.counts();
+        assert_eq!((counts.class(Class::TimedOutCloud), counts.timed_out_as_planned), (1, 0), "{end:?}");
+        assert_eq!(
+            (counts.finding(Finding::Lost).unexplained, counts.unexplained()),
+            (lost, lost),
+            "{end:?}"
+        );
+    }
+}
+
+/// What an update's lost reply leads to, by what the record says in the end.
+#[test]
+fn an_answer_sent_again_after_its_reply_was_lost_is_explained() {
+    let terminal = || Reply::Rejected("TerminalStateReached".into());
+    for (reply, status, completed_ms, class) in [
+        // The first was taken, only its reply was lost; or it never arrived and the second was taken.
+        (terminal(), Status::Succeeded, Some(20), Class::Succeeded),
+        (Reply::Accepted, Status::Succeeded, Some(2_000), Class::Succeeded),
+        // The same, but the time-out came first.
+        (terminal(), Status::Succeeded, Some(10_500), Class::TimedOutCloud),
+        (Reply::Accepted, Status::Succeeded, Some(11_000), Class::TimedOutCloud),
+    ] {
+        let mut bench = Bench::new();
+        bench.started(1);
+        bench.held(1, 1006, ends_after(10));
+        bench.reports(1, 1016, 1016, Status::Succeeded);
+        bench.reports(1, 3_000, 3_000, Status::Succeeded);
+        bench.ledger.confirmed(&id(1), at(13_000), reply.clone());
+        bench.settle(13_001, &record(status, completed_ms), Some(2_900));
+        let counts = bench.counts();
+        assert_eq!((counts.class(class), counts.unexplained()), (1, 0), "{reply:?} {completed_ms:?}");
+        let late = u64::from(class == Class::TimedOutCloud);
+        assert_eq!(counts.finding(Finding::Late).explained, late);
+    }
+}
+
+#[test]
+fn a_reply_that_a_disconnect_has_cost_is_unconfirmed_and_explained() {
+    for (status, class) in [(Status::Succeeded, Class::Succeeded), (Status::TimedOut, Class::TimedOutCloud)] {
+        let mut bench = Bench::new();
+        bench.started(1);
+        bench.held(1, 1006, ends_after(10));
+        bench.reports(1, 1016, 1016, Status::Succeeded);
+        bench.ledger.unconfirmed(&id(1), true);
+        let completed = (status == Status::Succeeded).then_some(20);
+        bench.settle(1005 + AFTER_TIMEOUT, &record(status, completed), Some(5_000));
+        let counts = bench.counts();
+        assert_eq!((counts.class(class), counts.unexplained()), (1, 0), "{status:?}");
+        assert_eq!(counts.finding(Finding::Unconfirmed).explained, 1);
+    }
+}
+
+#[test]
+fn a_planned_late_answer_is_waited_for_and_nothing_else() {
+    let late = PlannedEnd::Late { at: at(15_000) };
+    // (is the device connected) → decided at
+    for online_ms in [Some(0), None] {
+        let mut bench = Bench::new();
+        bench.started(1);
+        bench.held(1, 1006, late);
+        for ms in (11_200..17_000).step_by(200) {
+            bench.settle(ms, &record(Status::TimedOut, None), online_ms);
+        }
+        assert_eq!(bench.counts().decided(), 0, "{online_ms:?}: it is answered at 15,000 ms");
+        if online_ms.is_some() {
+            bench.reports(1, 15_000, 15_000, Status::Succeeded);
+            bench.confirmed(1, 15_001);
+            bench.settle(17_001, &record(Status::Succeeded, Some(13_995)), online_ms);
+        } else {
+            bench.settle(17_500, &record(Status::TimedOut, None), online_ms);
+        }
+        let counts = bench.counts();
+        assert_eq!((counts.class(Class::TimedOutCloud), counts.timed_out_as_planned), (1, 1));
+        assert_eq!(counts.finding(Finding::Late).total(), u64::from(online_ms.is_some()));
+        assert_eq!(counts.unexplained(), 0);
+    }
+}
+
+/// What comes after an execution was settled: nobody had held it, or somebody had.
+#[test]
+fn a_request_that_comes_after_settling_is_told_by_when_and_how_it_comes() {
+    let first = |dup| Arrived::First { dup };
+    for (held, arrived, ms, found) in [
+        // On its way when the time-out came; and long after it, when its message had expired.
+        (false, first(false), 12_500, None),
+        (false, first(true), 12_500, None),
+        (false, first(false), 15_000, Some((Finding::Contradicted, 1))),
+        // A device that has forgotten it.
+        (true, first(true), 15_000, Some((Finding::Redelivered, 0))),
+        (true, first(false), 15_000, Some((Finding::Duplicated, 1))),
+        (true, Arrived::Redelivered, 15_000, Some((Finding::Redelivered, 0))),
+        (true, Arrived::Duplicated, 15_000, Some((Finding::Duplicated, 1))),
+    ] {
+        let mut bench = Bench::new();
+        bench.holds = false;
+        bench.started(1);
+        if held {
+            bench.held(1, 1006, PlannedEnd::Silence);
+        }
+        bench.settle(1005 + AFTER_TIMEOUT, &record(Status::TimedOut, None), None);
+        bench.ledger.held(7, &id(1), at(ms), PlannedEnd::Silence, arrived);
+        let counts = bench.counts();
+        let seen = Finding::ALL.into_iter().find(|finding| counts.finding(*finding).total() > 0);
+        assert_eq!(seen, found.map(|(finding, _)| finding), "{held} {arrived:?} {ms}");
+        assert_eq!(counts.unexplained(), found.map_or(0, |(_, unexplained)| unexplained));
+        assert_eq!(bench.ledger.take_anomalies().len() as u64, counts.unexplained());
+    }
+}
+
+#[test]
+fn a_time_out_is_known_once_the_start_is_answered() {
+    let mut bench = Bench::new();
+    let key = bench.sent();
+    assert_eq!(bench.ledger.times_out(&id(1)), None);
+    bench.ledger.started(key, at(1005), id(1));
+    assert_eq!(bench.ledger.times_out(&id(1)), Some(at(1005 + 10_000)));
 }
 
 #[test]

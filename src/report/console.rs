@@ -148,12 +148,13 @@ fn threshold(paint: Paint, judged: &Judged, passed: Option<bool>, text: &str, wi
     line
 }
 
-/// The fleet, when there is something to say: it did not come up, or it lost connections.
+/// The fleet, when there is something to say: it did not come up, lost connections, or misbehaved by plan.
 fn fleet(page: &mut Page, report: &RunReport) {
     let snapshot = &report.snapshot;
     let reconnects: u64 = snapshot.totals.reconnects.iter().sum();
     let connects = snapshot.totals.merged(Span::Connect, None, None, None);
-    if snapshot.load_elapsed.is_some() && reconnects == 0 {
+    let noted = &snapshot.totals.noted;
+    if snapshot.load_elapsed.is_some() && reconnects == 0 && noted.is_empty() {
         return;
     }
     let mut parts = vec![format!("connected {} times", human_count(connects.len()))];
@@ -163,6 +164,7 @@ fn fleet(page: &mut Page, report: &RunReport) {
         }
     }
     parts.push(format!("reconnects {}", human_count(reconnects)));
+    parts.extend(noted.iter().map(|(what, count)| format!("{what} {}", human_count(*count))));
     page.section("FLEET", &parts);
     if snapshot.load_elapsed.is_none() {
         for (name, group) in snapshot.shape.groups.iter().zip(&snapshot.groups) {

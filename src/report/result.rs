@@ -55,6 +55,10 @@ pub struct RunResult {
     pub spans: Vec<SpanResult>,
     /// One point a second; a day at most, older points left out.
     pub series: Vec<Point>,
+    /// What devices did or met besides answering, by its name: planned drops, repeated answers. Absent if
+    /// nothing.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub noted: BTreeMap<String, u64>,
     /// What was lost, doubled or contradicted.
     pub ledger: Ledger,
     /// Oldest first.

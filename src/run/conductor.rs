@@ -12,6 +12,7 @@ use crate::backend;
 use crate::clock::{Clock, Instant};
 use crate::control::{Control, Stop};
 use crate::exit::Exit;
+use crate::plan::Plan;
 use crate::stats::Phase;
 use crate::units::{MICROS_PER_SECOND, human_count};
 use crate::verdict::{self, Verdict};
@@ -54,12 +55,24 @@ pub(super) struct Conductor<'a> {
     pub signals: Signals,
     pub injections: Vec<(Duration, Injection)>,
     pub devices: u64,
+    /// So long nobody may come online because the scenario has it so.
+    pub slowest_connect_gap_us: u64,
     /// The most devices that have been online, and when that was first so.
     pub connect_progress: (u64, Instant),
     pub stop_seen: Stop,
     /// When a stopped run ends at the latest.
     pub drain_until: Option<Instant>,
     pub ending: Ending,
+}
+
+/// A group that connects one device an hour, or switches the last one on after two, is slow by wish.
+pub(super) fn slowest_connect_gap_us(plan: &Plan) -> u64 {
+    let gap = |group: &crate::scenario::Group| {
+        let rate = group.connect.rate.map(crate::units::Rate::per_second).filter(|rate| *rate > 0.0)?;
+        Some(crate::units::micros(Duration::from_secs_f64(1.0 / rate)))
+    };
+    let gap_us = plan.scenario().groups.iter().filter_map(gap).max().unwrap_or(0);
+    gap_us.saturating_add(plan.longest_start_delay_us())
 }
 
 impl Conductor<'_> {
@@ -193,7 +206,7 @@ impl Conductor<'_> {
         let (before, since) = self.connect_progress;
         if online > before {
             self.connect_progress = (online, now);
-        } else if now.micros_since(since) > CONNECT_STALL_US + self.slowest_connect_gap_us() {
+        } else if now.micros_since(since) > CONNECT_STALL_US + self.slowest_connect_gap_us {
             let cause = self.collector.last_error().unwrap_or("no answer");
             let text = format!(
                 "the fleet did not connect: {} of {} devices online, none more for {}s; last error: {cause}",
@@ -203,15 +216,6 @@ impl Conductor<'_> {
             );
             self.fail(Exit::Unavailable, text);
         }
-    }
-
-    /// A group that connects one device an hour is slow by wish.
-    fn slowest_connect_gap_us(&self) -> u64 {
-        let gap = |group: &crate::scenario::Group| {
-            let rate = group.connect.rate.map(crate::units::Rate::per_second).filter(|rate| *rate > 0.0)?;
-            Some(crate::units::micros(Duration::from_secs_f64(1.0 / rate)))
-        };
-        self.options.scenario.groups.iter().filter_map(gap).max().unwrap_or(0)
     }
 
     fn enter(&mut self, phase: Phase, now: Instant, text: &str) {

@@ -153,6 +153,7 @@ impl Shard {
             DirectApi::new(records),
             move |slot, id| Holder {
                 online_since: holders.online_since(slot),
+                subscribed_since: holders.subscribed_since(slot),
                 holds: holders.holds(slot, id),
             },
             move |slot| ids.device_id(slot),
@@ -230,6 +231,7 @@ impl Shard {
         self.driver.stop(self.clock.now(), |device| self.fleet.slot_of(device));
         self.ledger.borrow_mut().finish();
         let report = self.report(second, true);
+        self.fleet.leave().await;
         // The collector may be gone already; then nobody wants the report.
         self.reports.send(report).await.ok();
         self.stop.cancel();

@@ -147,6 +147,8 @@ pub struct Statistics {
     pub reconnects: Vec<u64>,
     /// What bounded queues could not take, by queue.
     pub dropped: BTreeMap<&'static str, u64>,
+    /// What devices did or met besides answering, by its name: planned drops, repeated answers.
+    pub noted: BTreeMap<&'static str, u64>,
 }
 
 /// 512 × 216 KiB = 108 MiB at the most per shard; never per device.
@@ -167,6 +169,7 @@ impl Statistics {
             overflowed: 0,
             reconnects: vec![0; groups],
             dropped: BTreeMap::new(),
+            noted: BTreeMap::new(),
             shape,
         }
     }
@@ -263,6 +266,11 @@ impl Statistics {
         *self.dropped.entry(queue).or_default() += count;
     }
 
+    /// Counts something that a device did or met.
+    pub fn note(&mut self, what: &'static str) {
+        *self.noted.entry(what).or_default() += 1;
+    }
+
     /// One histogram, if it has samples. `workload` is ignored for [`Span::Connect`].
     pub fn histogram(
         &self,
@@ -326,6 +334,9 @@ impl Statistics {
         }
         for (queue, count) in &other.dropped {
             *self.dropped.entry(queue).or_default() += count;
+        }
+        for (what, count) in &other.noted {
+            *self.noted.entry(what).or_default() += count;
         }
     }
 }

@@ -13,47 +13,91 @@ fn decision(kind: OutcomeKind, accept: Option<u64>, delay_ms: u64) -> Decision {
     Decision { kind, outcome: None, accept_us, delay_us: delay_ms * 1000, twice: false, drops_at: None }
 }
 
+const TIMES_OUT_MS: u64 = 2_000;
+
 /// A device that is online, and what it did.
 struct Bench {
     behaviour: Behaviour,
     done: Vec<Action>,
+    /// The wake-up asked for last, as far as it was taken.
+    asked: Option<(Instant, u32)>,
 }
 
 impl Bench {
     fn new() -> Self {
-        let mut bench = Self { behaviour: Behaviour::default(), done: Vec::new() };
-        bench.behaviour.online(at(0), &mut bench.done);
+        Self::with_session(false)
+    }
+
+    fn with_session(kept: bool) -> Self {
+        let mut bench = Self { behaviour: Behaviour::new(kept), done: Vec::new(), asked: None };
+        bench.behaviour.online(false, at(0), &mut bench.done);
         bench
     }
 
     fn request(&mut self, n: u128, ms: u64, decision: Decision) -> Request {
-        self.behaviour.request(&id(n), false, 1, at(ms), |_| decision, &mut self.done)
+        self.arrives(n, ms, None, decision)
+    }
+
+    /// Executions of this bench time out at [`TIMES_OUT_MS`].
+    fn arrives(&mut self, n: u128, ms: u64, expires: Option<u64>, decision: Decision) -> Request {
+        let id = id(n);
+        let request = Arriving { id: &id, dup: false, expires: expires.map(at) };
+        self.behaviour.request(request, at(ms), |_| decision, || at(TIMES_OUT_MS), &mut self.done)
     }
 
     /// The instant asked for last, which is performed as the pacer would.
     fn wake(&mut self) -> u64 {
-        let wake = self.done.iter().rev().find_map(|action| match action {
-            Action::Wake { at, serial } => Some((*at, *serial)),
-            _ => None,
-        });
-        let (instant, serial) = wake.expect("something was to be woken for");
+        self.note_wake();
+        let (instant, serial) = self.asked.expect("something was to be woken for");
         self.behaviour.due(serial, instant, &mut self.done);
         instant.micros() / 1000
     }
 
     fn reply(&mut self, n: u128, ms: u64) {
-        self.behaviour.reply(&id(n), None, at(ms), &mut self.done);
+        self.reply_to(n, 0, None, ms);
+    }
+
+    fn reply_to(&mut self, n: u128, token: Token, rejected: Option<&str>, ms: u64) {
+        self.behaviour.reply(&id(n), token, rejected.map(str::to_owned), at(ms), &mut self.done);
+    }
+
+    /// The connection breaks off and is there again.
+    fn reconnects(&mut self, resumed: bool, ms: u64) {
+        self.behaviour.offline();
+        self.behaviour.online(resumed, at(ms), &mut self.done);
+    }
+
+    fn note_wake(&mut self) {
+        let wake = self.done.iter().rev().find_map(|action| match action {
+            Action::Wake { at, serial } => Some((*at, *serial)),
+            _ => None,
+        });
+        self.asked = wake.or(self.asked);
     }
 
     /// What was done since the last call, without the wake-ups.
     fn take(&mut self) -> Vec<Action> {
+        self.note_wake();
         let done = std::mem::take(&mut self.done);
         done.into_iter().filter(|action| !matches!(action, Action::Wake { .. })).collect()
     }
 }
 
 fn report(n: u128, status: Status, planned_ms: u64) -> Action {
-    Action::SendReport { id: id(n), status, outcome: None, planned: at(planned_ms) }
+    report_with(0, n, status, planned_ms)
+}
+
+fn report_with(token: Token, n: u128, status: Status, planned_ms: u64) -> Action {
+    let planned = at(planned_ms);
+    Action::SendReport { id: id(n), status, outcome: None, planned, token, twice: false }
+}
+
+fn progress(n: u128, token: Token) -> Action {
+    Action::SendProgress { id: id(n), token }
+}
+
+fn confirmed(n: u128, rejected: Option<&str>) -> Action {
+    Action::Confirmed { id: id(n), rejected: rejected.map(str::to_owned) }
 }
 
 #[test]
@@ -78,7 +122,7 @@ fn the_delay_runs_from_the_reply_to_in_progress() {
     let mut bench = Bench::new();
     bench.request(1, 100, decision(OutcomeKind::Succeeded, Some(20), 50));
     assert_eq!(bench.wake(), 120);
-    assert_eq!(bench.take(), [Action::SendProgress { id: id(1) }]);
+    assert_eq!(bench.take(), [progress(1, 0)]);
     bench.reply(1, 130);
     assert_eq!(bench.wake(), 180);
     assert_eq!(
@@ -86,7 +130,7 @@ fn the_delay_runs_from_the_reply_to_in_progress() {
         [Action::ProgressReplied { id: id(1), accepted: true }, report(1, Status::Succeeded, 180)]
     );
     bench.reply(1, 185);
-    assert_eq!(bench.take(), [Action::Confirmed { id: id(1), rejected: None }]);
+    assert_eq!(bench.take(), [confirmed(1, None)]);
 }
 
 #[test]
@@ -97,7 +141,7 @@ fn the_rest_waits_until_the_first_has_its_reply() {
     bench.wake();
     assert_eq!(bench.take(), [report(1, Status::Succeeded, 150)]);
     bench.reply(1, 160);
-    assert_eq!(bench.take(), [Action::Confirmed { id: id(1), rejected: None }]);
+    assert_eq!(bench.take(), [confirmed(1, None)]);
     bench.behaviour.due(bench.behaviour.serial, at(170), &mut bench.done);
     assert_eq!(bench.take(), [report(2, Status::Failed, 170)]);
 }
@@ -116,18 +160,21 @@ fn silence_frees_the_device_at_once() {
 fn a_request_seen_before_draws_no_new_decision() {
     let mut bench = Bench::new();
     let mut drawn = Vec::new();
-    let mut request = |bench: &mut Bench, n: u128, dup: bool, session: u32| {
+    let mut request = |bench: &mut Bench, n: u128, dup: bool| {
         let decide = |number| {
             drawn.push(number);
             decision(OutcomeKind::NoAnswer, None, 0)
         };
-        bench.behaviour.request(&id(n), dup, session, at(1), decide, &mut Vec::new())
+        let id = id(n);
+        let request = Arriving { id: &id, dup, expires: None };
+        bench.behaviour.request(request, at(1), decide, || at(TIMES_OUT_MS), &mut Vec::new())
     };
-    assert_eq!(request(&mut bench, 1, false, 1), Request::Held(PlannedEnd::Silence));
-    assert_eq!(request(&mut bench, 1, true, 1), Request::Again(Arrived::Redelivered));
-    assert_eq!(request(&mut bench, 1, false, 1), Request::Again(Arrived::Duplicated));
-    assert_eq!(request(&mut bench, 1, false, 2), Request::Again(Arrived::Redelivered));
-    assert_eq!(request(&mut bench, 2, false, 2), Request::Held(PlannedEnd::Silence));
+    assert_eq!(request(&mut bench, 1, false), Request::Held(PlannedEnd::Silence));
+    assert_eq!(request(&mut bench, 1, true), Request::Again(Arrived::Redelivered));
+    assert_eq!(request(&mut bench, 1, false), Request::Again(Arrived::Duplicated));
+    bench.reconnects(true, 2);
+    assert_eq!(request(&mut bench, 1, false), Request::Again(Arrived::Redelivered));
+    assert_eq!(request(&mut bench, 2, false), Request::Held(PlannedEnd::Silence));
     assert_eq!(drawn, [0, 1]);
 }
 
@@ -138,24 +185,143 @@ fn what_falls_due_offline_is_sent_when_the_device_is_back_and_is_not_late_by_it(
     bench.behaviour.offline();
     bench.wake();
     assert_eq!(bench.take(), []);
-    bench.behaviour.online(at(900), &mut bench.done);
+    bench.behaviour.online(false, at(900), &mut bench.done);
     assert_eq!(bench.take(), [report(1, Status::Succeeded, 900)]);
 }
 
 #[test]
-fn an_answer_whose_reply_was_lost_with_the_connection_is_sent_again() {
-    let mut bench = Bench::new();
-    bench.request(1, 100, decision(OutcomeKind::Succeeded, None, 50));
+fn an_update_whose_reply_was_lost_with_the_connection_is_sent_again_unless_the_session_goes_on() {
+    // (kept session, resumed) → (IN_PROGRESS sent again, answer sent again)
+    for (kept, resumed, again) in [(false, false, true), (true, false, true), (true, true, false)] {
+        let mut bench = Bench::with_session(kept);
+        let first = Token::from(kept);
+        bench.request(1, 100, decision(OutcomeKind::Succeeded, Some(0), 50));
+        bench.wake();
+        assert_eq!(bench.take(), [progress(1, first)], "kept {kept}");
+        bench.reconnects(resumed, 200);
+        let (expected, token) =
+            if again { (vec![progress(1, first + 1)], first + 1) } else { (vec![], first) };
+        assert_eq!(bench.take(), expected, "kept {kept}, resumed {resumed}");
+        bench.reply_to(1, token, None, 210);
+        assert_eq!(bench.wake(), 260);
+        let sent = report_with(token + 1, 1, Status::Succeeded, 260);
+        assert_eq!(bench.take(), [Action::ProgressReplied { id: id(1), accepted: true }, sent]);
+        bench.reconnects(resumed, 300);
+        let token = if again { token + 2 } else { token + 1 };
+        let expected = if again { vec![report_with(token, 1, Status::Succeeded, 300)] } else { vec![] };
+        assert_eq!(bench.take(), expected, "kept {kept}, resumed {resumed}");
+        bench.reply_to(1, token, Some("TerminalStateReached"), 310);
+        assert_eq!(bench.take(), [confirmed(1, Some("TerminalStateReached"))]);
+    }
+}
+
+#[test]
+fn only_the_reply_with_the_token_of_the_update_counts_once_replies_may_stray() {
+    let mut bench = Bench::with_session(true);
+    bench.request(1, 100, decision(OutcomeKind::Succeeded, Some(0), 50));
     bench.wake();
+    bench.reply_to(1, 1, None, 110);
+    bench.wake();
+    assert_eq!(bench.take().len(), 3);
+    assert!(bench.behaviour.awaits_token(&id(1)) && !bench.behaviour.awaits_token(&id(2)));
+    // The broker repeats the reply to IN_PROGRESS, and somebody else updates without a token.
+    for stray in [1, 0, 9] {
+        bench.reply_to(1, stray, None, 170);
+        assert_eq!(bench.take(), [], "token {stray}");
+    }
+    bench.reply_to(1, 2, None, 180);
+    assert_eq!(bench.take(), [confirmed(1, None)]);
+}
+
+#[test]
+fn an_answer_that_is_sent_twice_confuses_nobody() {
+    let mut bench = Bench::new();
+    let twice = Decision { twice: true, ..decision(OutcomeKind::Failed, None, 50) };
+    bench.request(1, 100, twice);
+    bench.request(2, 100, decision(OutcomeKind::Succeeded, None, 50));
+    bench.wake();
+    let planned = at(150);
+    let sent = |token, twice| {
+        let (id, status) = (id(1), Status::Failed);
+        Action::SendReport { id, status, outcome: None, planned, token, twice }
+    };
+    assert_eq!(bench.take(), [sent(0, true)]);
+    bench.reply(1, 160);
+    bench.reply_to(1, 0, Some("TerminalStateReached"), 161);
+    assert_eq!(bench.take(), [confirmed(1, None)]);
+    assert_eq!(bench.wake(), 210);
+    assert_eq!(bench.take(), [report(2, Status::Succeeded, 210)], "the next one is worked on");
+}
+
+#[test]
+fn a_late_answer_comes_so_long_after_the_time_out_and_occupies_the_device_until_then() {
+    let mut bench = Bench::new();
+    let late = decision(OutcomeKind::Late, Some(20), 500);
+    let held = bench.request(1, 100, late);
+    assert_eq!(held, Request::Held(PlannedEnd::Late { at: at(TIMES_OUT_MS + 500) }));
+    bench.request(2, 101, decision(OutcomeKind::Succeeded, None, 10));
+    assert_eq!(bench.wake(), 120);
+    bench.reply(1, 130);
+    assert_eq!(bench.wake(), TIMES_OUT_MS + 500);
+    assert_eq!(bench.take().pop(), Some(report(1, Status::Succeeded, TIMES_OUT_MS + 500)));
+    bench.reply(1, 2_510);
+    assert_eq!(bench.wake(), 2_520, "only now the next one has its turn");
+}
+
+#[test]
+fn a_request_whose_message_expired_in_the_queue_is_not_worked_on() {
+    let mut bench = Bench::new();
+    bench.arrives(1, 100, Some(1_100), decision(OutcomeKind::Succeeded, None, 1_500));
+    for n in [2, 3] {
+        bench.arrives(n, 100, Some(1_100), decision(OutcomeKind::Succeeded, None, 10));
+    }
+    bench.arrives(4, 100, None, decision(OutcomeKind::Succeeded, None, 10));
+    assert_eq!(bench.wake(), 1_600, "what is worked on is ended");
     bench.take();
-    bench.behaviour.offline();
-    bench.behaviour.online(at(200), &mut bench.done);
-    assert_eq!(bench.take().len(), 1);
-    bench.behaviour.reply(&id(1), Some("TerminalStateReached".into()), at(210), &mut bench.done);
+    bench.reply(1, 1_610);
+    let expired = |n| Action::Expired { id: id(n) };
+    assert_eq!(bench.take(), [confirmed(1, None), expired(2), expired(3)]);
+    assert_eq!((bench.behaviour.holding(), bench.behaviour.holds(&id(2))), (1, false));
     assert_eq!(
-        bench.take(),
-        [Action::Confirmed { id: id(1), rejected: Some("TerminalStateReached".into()) }]
+        bench.request(2, 1_611, decision(OutcomeKind::Failed, None, 1)),
+        Request::Again(Arrived::Duplicated)
     );
+}
+
+#[test]
+fn a_drop_in_mid_command_comes_between_progress_and_answer() {
+    // (IN_PROGRESS after, the drop's share of the delay) → (drop, answer)
+    for (accept, drops_at, dropped_ms, planned_ms) in [
+        (None, 0, 100, 200),
+        (None, 1 << 15, 150, 200),
+        (Some(20), 1 << 15, 180, 230),
+        (None, u16::MAX, 199, 200),
+    ] {
+        let mut bench = Bench::new();
+        let drops = Decision { drops_at: Some(drops_at), ..decision(OutcomeKind::Succeeded, accept, 100) };
+        bench.request(1, 100, drops);
+        if accept.is_some() {
+            bench.wake();
+            bench.reply(1, 130);
+        }
+        bench.take();
+        assert_eq!(bench.wake(), dropped_ms, "{drops_at}");
+        assert_eq!(bench.take(), [Action::Drop]);
+        assert_eq!(bench.wake(), planned_ms);
+        assert_eq!(bench.take(), [], "offline");
+        bench.reconnects(false, 900);
+        assert_eq!(bench.take(), [report(1, Status::Succeeded, 900)]);
+    }
+}
+
+#[test]
+fn a_device_that_is_away_already_does_not_drop_again() {
+    let mut bench = Bench::new();
+    let drops = Decision { drops_at: Some(0), ..decision(OutcomeKind::Succeeded, None, 100) };
+    bench.request(1, 100, drops);
+    bench.behaviour.offline();
+    bench.wake();
+    assert_eq!(bench.take(), []);
 }
 
 #[test]
@@ -163,13 +329,16 @@ fn a_device_does_not_wait_for_a_reply_for_ever() {
     let mut bench = Bench::new();
     bench.request(1, 100, decision(OutcomeKind::Succeeded, Some(0), 50));
     bench.wake();
-    assert_eq!(bench.take(), [Action::SendProgress { id: id(1) }]);
+    assert_eq!(bench.take(), [progress(1, 0)]);
     // The wait for the reply to IN_PROGRESS ends; the job goes on.
     bench.behaviour.due(bench.behaviour.serial, at(10_100), &mut bench.done);
     bench.behaviour.due(bench.behaviour.serial, at(10_150), &mut bench.done);
     assert_eq!(
         bench.take(),
-        [Action::ProgressReplied { id: id(1), accepted: false }, report(1, Status::Succeeded, 10_150)]
+        [
+            Action::ProgressReplied { id: id(1), accepted: false },
+            report_with(1, 1, Status::Succeeded, 10_150)
+        ]
     );
     bench.behaviour.due(bench.behaviour.serial, at(20_150), &mut bench.done);
     assert_eq!(bench.take(), [Action::Unconfirmed { id: id(1), disconnected: false }]);
@@ -186,8 +355,8 @@ fn an_overdue_reply_to_in_progress_does_not_confirm_the_answer() {
     bench.take();
     bench.reply(1, 10_200);
     assert_eq!(bench.take(), [], "this one belongs to IN_PROGRESS");
-    bench.reply(1, 10_201);
-    assert_eq!(bench.take(), [Action::Confirmed { id: id(1), rejected: None }]);
+    bench.reply_to(1, 1, None, 10_201);
+    assert_eq!(bench.take(), [confirmed(1, None)]);
 }
 
 #[test]

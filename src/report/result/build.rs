@@ -39,6 +39,7 @@ pub fn run_result(report: &RunReport) -> RunResult {
         workloads: named(&snapshot.shape.workloads, |w| totals(snapshot, Some(w), None)),
         spans: spans(snapshot),
         series: snapshot.series.iter().map(|second| point(second, report.is_virtual)).collect(),
+        noted: snapshot.totals.noted.iter().map(|(what, n)| ((*what).to_owned(), *n)).collect(),
         ledger: Ledger { anomalies: snapshot.anomalies.iter().map(|a| anomaly(snapshot, a)).collect() },
         events: snapshot
             .events

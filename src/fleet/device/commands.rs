@@ -1,0 +1,197 @@
+//! What a device does with messages: requests and replies go into its behaviour, what that decides goes
+//! into the out-buffer and the ledger.
+
+use crate::clock::Instant;
+use crate::ledger::{Arrived, PlannedEnd, Reply, Report};
+use crate::mqtt::{self, PubAck, QoS};
+use crate::protocol::{
+    Accepted, DeviceTopic, ExecutionId, Form, Format, Rejected, Status, StatusReason, TargetKind, Update,
+};
+use crate::units::MICROS_PER_SECOND;
+
+use super::super::Shared;
+use super::super::behaviour::{Action, Arriving, Request, Token};
+use super::{Device, State, version};
+
+impl Device {
+    pub(super) fn publish(&self, shared: &Shared, publish: &mqtt::Publish<'_>) {
+        if let Some(id) = publish.id {
+            let mut state = self.state.borrow_mut();
+            state.last_sent = shared.clock.now();
+            let version = version(self.connect_settings(shared));
+            let encoded = mqtt::encode::puback(state.outbound.buffer(), version, &PubAck::new(id));
+            debug_assert!(encoded.is_ok(), "a bare PUBACK can be written: {encoded:?}");
+        }
+        self.message(shared, publish);
+    }
+
+    fn message(&self, shared: &Shared, publish: &mqtt::Publish<'_>) {
+        let now = shared.clock.now();
+        let parsed = DeviceTopic::parse(publish.topic);
+        let Some((topic, Ok(id))) = parsed.map(|topic| (topic, topic.execution.parse::<ExecutionId>()))
+        else {
+            shared.ledger.borrow_mut().statistics.drop_from("unreadable messages at devices", 1);
+            return;
+        };
+        match topic.form {
+            Form::Request(format) => self.request(shared, &id, format, publish, now),
+            Form::Accepted(_) => {
+                let token = self.token_of(&id, || {
+                    let reply = Accepted::from_json(publish.payload).ok();
+                    reply.and_then(|reply| reply.client_token)
+                });
+                self.act(shared, now, |behaviour, actions| behaviour.reply(&id, token, None, now, actions));
+            }
+            Form::Rejected(_) => {
+                let (error, token) = match Rejected::from_json(publish.payload) {
+                    Ok(rejected) => (rejected.error, rejected.client_token),
+                    Err(_) => ("unreadable".to_owned(), None),
+                };
+                let token = self.token_of(&id, || token);
+                self.act(shared, now, |behaviour, actions| {
+                    behaviour.reply(&id, token, Some(error), now, actions);
+                });
+            }
+            Form::Response(_) => {}
+        }
+    }
+
+    /// The token of a reply, read only where it matters; one that is not ours is none of ours.
+    fn token_of(&self, id: &ExecutionId, read: impl FnOnce() -> Option<String>) -> Token {
+        if !self.state.borrow().behaviour.awaits_token(id) {
+            return 0;
+        }
+        read().and_then(|text| text.parse().ok()).unwrap_or(0)
+    }
+
+    fn request(
+        &self,
+        shared: &Shared,
+        id: &ExecutionId,
+        format: Format,
+        publish: &mqtt::Publish<'_>,
+        now: Instant,
+    ) {
+        let mqtt::Publish { dup, properties, .. } = *publish;
+        let arrived = Arrived::First { dup };
+        let says_otherwise = |said: &str| Format::of_content_type(said) != format;
+        if properties.content_type.is_some_and(says_otherwise) {
+            let mut ledger = shared.ledger.borrow_mut();
+            ledger.held(self.slot, id, now, PlannedEnd::Unreadable, arrived);
+            ledger.statistics.drop_from("requests whose content type is not that of their topic", 1);
+            return;
+        }
+        let expires = properties.message_expiry_s.map(|s| now.plus_micros(u64::from(s) * MICROS_PER_SECOND));
+        let mut actions = shared.scratch.actions.take();
+        let held = {
+            let mut state = self.state.borrow_mut();
+            let decide = |n| shared.plan.decision(self.id, n);
+            let times_out = || self.times_out(shared, id, now);
+            state.behaviour.request(Arriving { id, dup, expires }, now, decide, times_out, &mut actions)
+        };
+        {
+            let mut ledger = shared.ledger.borrow_mut();
+            match held {
+                Request::Held(end) => ledger.held(self.slot, id, now, end, arrived),
+                Request::Again(again) => ledger.held(self.slot, id, now, PlannedEnd::Silence, again),
+                Request::Refused => {
+                    ledger.held(self.slot, id, now, PlannedEnd::QueueFull, arrived);
+                    ledger.statistics.drop_from("requests at busy devices", 1);
+                }
+            }
+        }
+        self.perform(shared, now, &mut actions);
+        shared.scratch.actions.replace(actions);
+    }
+
+    /// When an execution times out; if its start has no answer yet, not after this.
+    fn times_out(&self, shared: &Shared, id: &ExecutionId, now: Instant) -> Instant {
+        let known = shared.ledger.borrow().times_out(id);
+        known.unwrap_or_else(|| now.plus_micros(shared.plan.longest_timeout_us(self.id.group)))
+    }
+
+    pub(super) fn perform(&self, shared: &Shared, now: Instant, actions: &mut Vec<Action>) {
+        for action in actions.drain(..) {
+            match action {
+                Action::Wake { at, serial } => shared.arm(self.slot, at, super::Timer::Behaviour { serial }),
+                Action::Drop => self.drop_connection(shared),
+                Action::SendProgress { id, token } => {
+                    self.send(shared, &id, Status::InProgress, None, token);
+                    shared.ledger.borrow_mut().progress_sent(&id, now);
+                }
+                Action::SendReport { id, status, outcome, planned, token, twice } => {
+                    let reasons = &shared.reasons[usize::from(self.id.group)];
+                    let reason = outcome.and_then(|n| reasons.get(usize::from(n))?.clone());
+                    self.send(shared, &id, status, reason.as_deref(), token);
+                    let sent = shared.clock.now();
+                    if twice {
+                        self.send(shared, &id, status, reason.as_deref(), token);
+                    }
+                    let mut ledger = shared.ledger.borrow_mut();
+                    if twice {
+                        ledger.statistics.note("answers sent twice by plan");
+                    }
+                    ledger.reported(&id, planned, sent, Report { status, reason });
+                }
+                Action::ProgressReplied { id, accepted } => {
+                    shared.ledger.borrow_mut().progress_replied(&id, now, accepted);
+                }
+                Action::Confirmed { id, rejected } => {
+                    let reply = rejected.map_or(Reply::Accepted, Reply::Rejected);
+                    shared.ledger.borrow_mut().confirmed(&id, now, reply);
+                }
+                Action::Unconfirmed { id, disconnected } => {
+                    shared.ledger.borrow_mut().unconfirmed(&id, disconnected);
+                }
+                Action::Expired { id } => {
+                    let mut ledger = shared.ledger.borrow_mut();
+                    ledger.expired(&id);
+                    ledger.statistics.note("requests that expired in a device's queue");
+                }
+            }
+        }
+    }
+
+    /// Puts an UpdateCommandExecution into the out-buffer and wakes the task to write it.
+    fn send(
+        &self,
+        shared: &Shared,
+        id: &ExecutionId,
+        status: Status,
+        reason: Option<&StatusReason>,
+        token: Token,
+    ) {
+        let scratch = &mut *shared.scratch.update.borrow_mut();
+        let connect = self.connect_settings(shared);
+        scratch.client_id.clear();
+        shared.plan.write_client_id(self.id, &mut scratch.client_id);
+        scratch.topic.clear();
+        id.with_str(|execution| {
+            let (kind, form) = (TargetKind::Thing, Form::Response(Format::Json));
+            DeviceTopic { kind, device: &scratch.client_id, execution, form }.write_to(&mut scratch.topic);
+        });
+        scratch.payload.clear();
+        let client_token = (token > 0).then(|| token.to_string());
+        Update { status, reason: reason.cloned(), result: None, client_token }
+            .write_json(&mut scratch.payload);
+
+        let mut state = self.state.borrow_mut();
+        let State { outbound, publishes, .. } = &mut *state;
+        let packet_id = publishes.next_id();
+        let publish = mqtt::Publish {
+            qos: QoS::AtLeastOnce,
+            id: Some(packet_id),
+            ..mqtt::Publish::new(&scratch.topic, &scratch.payload)
+        };
+        let out = outbound.buffer();
+        let start = out.len();
+        // Client id, execution id and reason are bounded far below MQTT's limits by the scenario check.
+        let encoded = mqtt::encode::publish(out, version(connect), &publish);
+        debug_assert!(encoded.is_ok(), "an update fits an MQTT packet: {encoded:?}");
+        if let Err(why) = publishes.appended(packet_id, out, start, !connect.clean_session) {
+            shared.ledger.borrow_mut().statistics.drop_from(why.name(), 1);
+        }
+        state.last_sent = shared.clock.now();
+        state.wake();
+    }
+}
