@@ -45,6 +45,13 @@ impl<'a> Reader<'a> {
         Some(*byte)
     }
 
+    /// Goes past one byte if it is zero, such as the length of no properties.
+    pub(super) fn skip_zero(&mut self) -> bool {
+        let Some((0, rest)) = self.rest.split_first() else { return false };
+        self.rest = rest;
+        true
+    }
+
     /// A big-endian 16-bit integer (section 1.5.2).
     pub(super) fn u16(&mut self) -> Option<u16> {
         let (bytes, rest) = self.rest.split_first_chunk::<2>()?;

@@ -54,6 +54,9 @@ impl BlockLength {
         write: impl FnOnce(&mut Properties<'_, Vec<u8>>) -> Result<(), EncodeError>,
     ) -> Result<(), EncodeError> {
         variable(out, self.length);
+        if self.is_empty() {
+            return Ok(());
+        }
         let start = out.len();
         write(&mut Properties(out))?;
         debug_assert_eq!(out.len() - start, self.length as usize, "measured as written");
