@@ -4,7 +4,7 @@
 //! connection. A message goes from [`Broker::publish`] straight into the out-buffer of every session
 //! that wants it; the session's task is woken and writes all that waits at once. What a client is not
 //! there for, or has no room for, its session keeps (`session`); a session may outlive its connection
-//! (`lifecycle`).
+//! (`lifecycle`, `away`).
 //!
 //! Lock order: the broker, then a session; a task takes only its own session's lock, and calls
 //! [`Host::publish`] with none held.
@@ -12,6 +12,7 @@
 //! Not here: what a message means. Every PUBLISH of a client goes to the [`Host`], which decides. Not
 //! offered, as on AWS IoT Core: QoS 2 and subscription identifiers.
 
+mod away;
 mod connection;
 mod counters;
 mod in_flight;
@@ -32,11 +33,12 @@ use std::sync::Arc;
 use crate::clock::{Clock, Instant};
 use crate::mqtt::{self, ReasonCode, RetainHandling};
 
+pub(crate) use away::publish_due_wills;
+use away::{Away, AwaySessions};
 pub use connection::{MAX_PACKET_BYTES, serve};
 pub use counters::BrokerCounters;
 use counters::Tally;
-pub(crate) use lifecycle::publish_due_wills;
-use lifecycle::{Attached, Away, AwaySessions};
+use lifecycle::Attached;
 pub use limits::Limits;
 use limits::rates::AccountRates;
 use message::Outgoing;

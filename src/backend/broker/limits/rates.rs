@@ -57,13 +57,15 @@ impl AccountRates {
         if self.connections.is_some_and(|most| connections >= u64::from(most)) {
             return Err(ReasonCode::QuotaExceeded);
         }
-        if self.recent.as_mut().is_some_and(|recent| recent.has(client_id, now)) {
+        // Whoever leaves the choice of an identifier to the server has none in common with the others.
+        let has_name = !client_id.is_empty();
+        if has_name && self.recent.as_mut().is_some_and(|recent| recent.has(client_id, now)) {
             return Err(ReasonCode::ConnectionRateExceeded);
         }
         if !takes(&mut self.connects, now) {
             return Err(ReasonCode::ConnectionRateExceeded);
         }
-        if let Some(recent) = &mut self.recent {
+        if let Some(recent) = self.recent.as_mut().filter(|_| has_name) {
             recent.add(client_id, now);
         }
         Ok(())
@@ -155,6 +157,8 @@ mod tests {
             ("b", 1001, Ok(())),
             ("a", 1999, TOO_FAST),
             ("a", 60_000, Ok(())),
+            ("", 60_000, Ok(())),
+            ("", 60_000, Ok(())),
         ];
         for (client_id, ms, expected) in rows {
             assert_eq!(account.connect(client_id, 0, at(ms)), expected, "{client_id} at {ms} ms");
