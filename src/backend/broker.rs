@@ -262,10 +262,10 @@ impl Broker {
         }
         match slot.session.deliver(outgoing, message.qos.min(grant.qos), retain, books) {
             Ok(Taken::Sent) => delivered.sessions += 1,
-            Ok(Taken::Kept(bytes)) => {
+            Ok(Taken::Kept(kept_bytes)) => {
                 delivered.kept += 1;
                 self.tally.kept.add(1);
-                self.grew_while_away(key, bytes);
+                self.grew(key, kept_bytes);
             }
             Ok(Taken::Missed) => self.tally.missed_away.add(1),
             Err(refusal) => {

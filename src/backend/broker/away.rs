@@ -62,9 +62,18 @@ pub(super) struct AwaySessions {
 pub(super) struct Away {
     /// Which departure it was.
     departure: u64,
-    bytes: usize,
+    /// Memory of the session and its subscriptions.
+    fixed_bytes: usize,
+    /// Memory of its messages.
+    kept_bytes: usize,
     ends_at: Option<Instant>,
     will: Option<(Instant, OwnWill)>,
+}
+
+impl Away {
+    fn bytes(&self) -> usize {
+        self.fixed_bytes + self.kept_bytes + self.will.as_ref().map_or(0, |(_, will)| will.bytes())
+    }
 }
 
 /// Publishes the wills whose time has come, through the host and without the lock.
@@ -98,13 +107,13 @@ impl Broker {
         std::mem::take(&mut self.away.is_early)
     }
 
-    /// Messages were kept for a client that is away; the oldest of those make room if they are too many.
-    pub(super) fn grew_while_away(&mut self, key: SessionKey, bytes: usize) {
+    /// A message was kept, and its session now keeps `kept_bytes`: of interest if its client is away.
+    pub(super) fn grew(&mut self, key: SessionKey, kept_bytes: usize) {
         let away =
             self.slots.get_mut(key.index()).and_then(Option::as_mut).and_then(|slot| slot.away.as_mut());
         if let Some(away) = away {
-            away.bytes += bytes;
-            self.away.bytes += bytes;
+            self.away.bytes = self.away.bytes - away.kept_bytes + kept_bytes;
+            away.kept_bytes = kept_bytes;
         }
     }
 
@@ -112,18 +121,20 @@ impl Broker {
     pub(super) fn make_room_away(&mut self) {
         while self.away.bytes > self.away.bounds.bytes || self.away.order.len() > self.away.bounds.sessions {
             let Some((_, key)) = self.away.order.first_key_value() else { return };
+            let lost = self.end_session(*key);
             self.tally.sessions_evicted.add(1);
-            self.end_session(*key);
+            self.tally.evicted.add(lost);
         }
     }
 
-    /// A client whose session is away is back; a will that was to wait for that is forgotten.
-    pub(super) fn come_back(&mut self, key: SessionKey) {
-        let slot = self.slots.get_mut(key.index()).and_then(Option::as_mut);
-        if let Some(away) = slot.and_then(|slot| slot.away.take()) {
-            self.away.order.remove(&away.departure);
-            self.away.bytes -= away.bytes;
-        }
+    /// A client whose session is away is back; a will that was to wait for that is forgotten with what
+    /// this returns.
+    pub(super) fn come_back(&mut self, key: SessionKey) -> Option<Box<Away>> {
+        let slot = self.slots.get_mut(key.index()).and_then(Option::as_mut)?;
+        let away = slot.away.take()?;
+        self.away.order.remove(&away.departure);
+        self.away.bytes -= away.bytes();
+        Some(away)
     }
 
     pub(super) fn go_away(&mut self, key: SessionKey, will: Option<OwnWill>) {
@@ -134,14 +145,15 @@ impl Broker {
         let will = will.map(|will| (after(will.delay_s), will));
         self.away.departures += 1;
         let departure = self.away.departures;
-        let will_bytes = will.as_ref().map_or(0, |(_, will)| will.bytes());
-        let bytes = SESSION_BYTES + slot.record.bytes() + slot.session.detach() + will_bytes;
+        let kept_bytes = slot.session.detach();
+        let fixed_bytes = SESSION_BYTES + slot.record.bytes();
         let will_at = will.as_ref().map(|(at, _)| *at);
         slot.connection = ConnectionNumber::NONE;
-        slot.away = Some(Box::new(Away { departure, bytes, ends_at, will }));
+        let away = Box::new(Away { departure, fixed_bytes, kept_bytes, ends_at, will });
+        self.away.bytes += away.bytes();
+        slot.away = Some(away);
         self.connections -= 1;
         self.away.order.insert(departure, key);
-        self.away.bytes += bytes;
         if let Some(at) = ends_at.into_iter().chain(will_at).min() {
             self.enter_deadline(at, key, departure);
         }
@@ -161,13 +173,13 @@ impl Broker {
         let Some(slot) = self.slots.get_mut(key.index()).and_then(Option::as_mut) else { return };
         let Some(away) = slot.away.as_mut().filter(|away| away.departure == departure) else { return };
         if away.ends_at.is_some_and(|at| at <= now) {
+            let lost = self.end_session(key);
             self.tally.sessions_expired.add(1);
-            self.end_session(key);
+            self.tally.lost_with_session.add(lost);
             return;
         }
         let ends_at = away.ends_at;
         if let Some((_, will)) = away.will.take_if(|(at, _)| *at <= now) {
-            away.bytes -= will.bytes();
             self.away.bytes -= will.bytes();
             let from = Arc::clone(slot.session.client_id());
             self.will_is_due(&from, Some(will));
@@ -177,13 +189,13 @@ impl Broker {
         }
     }
 
-    /// If the session is away: it no longer is, and its will does not wait any longer.
-    pub(super) fn come_back_will_is_due(&mut self, key: SessionKey) {
+    /// A session that ends waits no longer, and neither does its will.
+    pub(super) fn waits_no_longer(&mut self, key: SessionKey) {
         let Some(slot) = self.slots.get_mut(key.index()).and_then(Option::as_mut) else { return };
-        let will = slot.away.as_mut().and_then(|away| away.will.take());
         let from = Arc::clone(slot.session.client_id());
-        self.will_is_due(&from, will.map(|(_, will)| will));
-        self.come_back(key);
+        if let Some(away) = self.come_back(key) {
+            self.will_is_due(&from, away.will.map(|(_, will)| will));
+        }
     }
 
     /// A will is to be published as soon as the lock is free.

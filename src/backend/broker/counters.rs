@@ -56,8 +56,11 @@ pub struct BrokerCounters {
     pub missed_away: u64,
     /// Messages that expired before they could be delivered.
     pub expired: u64,
-    /// Messages that were kept and never sent when their session ended.
+    /// Messages that were kept and never sent when their session ended in its own time: it expired, or its
+    /// client wanted a new one.
     pub lost_with_session: u64,
+    /// Messages that were kept and never sent when their session had to make room.
+    pub dropped_evicted: u64,
     /// Connections that ended because the client connected again.
     pub takeovers: u64,
     /// Connections closed because of what they sent.
@@ -73,7 +76,7 @@ pub struct BrokerCounters {
 impl BrokerCounters {
     /// Messages that were due to a session and that no client will get, for want of room.
     pub fn dropped(&self) -> u64 {
-        self.dropped_buffer_full + self.dropped_queue_full + self.dropped_unwritable
+        self.dropped_buffer_full + self.dropped_queue_full + self.dropped_evicted + self.dropped_unwritable
     }
 }
 
@@ -93,6 +96,7 @@ pub(super) struct Tally {
     pub(super) missed_away: Count,
     pub(super) expired: Count,
     pub(super) lost_with_session: Count,
+    pub(super) evicted: Count,
     pub(super) sessions_resumed: Count,
     pub(super) sessions_expired: Count,
     pub(super) sessions_evicted: Count,
@@ -135,6 +139,7 @@ impl Tally {
             missed_away: self.missed_away.get(),
             expired: self.expired.get(),
             lost_with_session: self.lost_with_session.get(),
+            dropped_evicted: self.evicted.get(),
             sessions_resumed: self.sessions_resumed.get(),
             sessions_expired: self.sessions_expired.get(),
             sessions_evicted: self.sessions_evicted.get(),

@@ -55,7 +55,8 @@ impl Broker {
                 key
             }
             (None, Some(key)) => {
-                self.end_session(key);
+                let lost = self.end_session(key);
+                self.tally.lost_with_session.add(lost);
                 self.begin_session(arrival.client_id)
             }
             (None, None) if arrival.client_id.is_empty() => self.begin_session(&self.unused_name()),
@@ -81,7 +82,8 @@ impl Broker {
         slot.expiry_s = expiry_s;
         if expiry_s == 0 {
             self.will_is_due(session.client_id(), will);
-            self.end_session(session.key());
+            let lost = self.end_session(session.key());
+            self.tally.lost_with_session.add(lost);
             return;
         }
         let (now_due, delayed) = match will {
@@ -138,17 +140,17 @@ impl Broker {
     }
 
     /// Ends a session with everything that refers to it: its connection is told to close, and a will that
-    /// waited is due.
-    pub(super) fn end_session(&mut self, key: SessionKey) {
-        self.come_back_will_is_due(key);
-        let Some(slot) = self.slots.get_mut(key.index()).and_then(Option::take) else { return };
+    /// waited is due. Returns how many messages it kept and never sent.
+    pub(super) fn end_session(&mut self, key: SessionKey) -> u64 {
+        self.waits_no_longer(key);
+        let Some(slot) = self.slots.get_mut(key.index()).and_then(Option::take) else { return 0 };
         let Slot { session, record, connection, .. } = slot;
         self.subscriptions -= record.len() as u64;
         self.connections -= u64::from(connection != ConnectionNumber::NONE);
         self.routes.remove(&record, key);
         self.by_client.remove(session.client_id());
         self.free.push(key);
-        session.end(&self.tally);
+        session.end()
     }
 
     /// A name for a client that leaves the choice to the server.

@@ -74,7 +74,7 @@ pub(super) struct Books<'a> {
 pub(super) enum Taken {
     /// It is in the out-buffer.
     Sent,
-    /// It waits for its turn, in so many bytes.
+    /// It waits for its turn; the session now keeps so many bytes.
     Kept(usize),
     /// It has QoS 0 and the client is away.
     Missed,
@@ -158,13 +158,12 @@ impl Session {
         shared.kept.as_ref().map_or(0, |kept| kept.bytes())
     }
 
-    /// Ends the session: its task, if it has one, is told, and what was kept is lost.
-    pub(super) fn end(&self, tally: &Tally) {
+    /// Ends the session: its task, if it has one, is told, and what was kept is lost; returns how many of
+    /// those messages were never sent.
+    pub(super) fn end(&self) -> u64 {
         let mut shared = self.shared.lock();
         shared.hang_up();
-        if let Some(kept) = shared.kept.take() {
-            tally.lost_with_session.add(kept.never_sent() as u64);
-        }
+        shared.kept.take().map_or(0, |kept| kept.never_sent() as u64)
     }
 
     /// Takes a message at the QoS and with the retain flag of this delivery: into the out-buffer if it is

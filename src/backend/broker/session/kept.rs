@@ -76,7 +76,7 @@ impl Stored {
 }
 
 /// Memory of a kept message whose packet has this many bytes.
-pub(super) fn bytes_of(packet_bytes: usize) -> usize {
+fn bytes_of(packet_bytes: usize) -> usize {
     packet_bytes + std::mem::size_of::<Stored>()
 }
 

@@ -4,7 +4,7 @@
 
 use std::task::{Context, Waker};
 
-use super::kept::{self, Kept, Stored};
+use super::kept::{Kept, Stored};
 use super::{Books, ConnectionNumber, MAX_WAITING_BYTES, Refusal, Taken, Terms};
 use crate::backend::broker::counters::Tally;
 use crate::backend::broker::in_flight::InFlight;
@@ -107,7 +107,7 @@ impl Shared {
             return Err(Refusal::QueueFull);
         }
         kept.push(Stored::new(packet, retain, expires_at));
-        Ok(Taken::Kept(kept::bytes_of(packet.len())))
+        Ok(Taken::Kept(kept.bytes()))
     }
 
     /// Sends what is kept and has its turn. The task is awake or about to be.
