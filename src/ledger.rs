@@ -201,10 +201,11 @@ impl Ledger {
     pub fn written(&mut self, key: EntryKey, now: Instant) {
         let Some(entry) = self.entry_mut(key) else { return };
         let again = entry.written.replace(now).is_some();
-        let (device, deadline) = (entry.origin.device, now.plus_micros(entry.timeout_us));
+        let (device, timeout_us) = (entry.origin.device, entry.timeout_us);
+        let deadline = now.plus_micros(timeout_us);
         self.last_deadline = self.last_deadline.max(deadline);
         if !again {
-            self.unnamed.start_written(device);
+            self.unnamed.start_written(device, timeout_us);
         }
     }
 
@@ -309,9 +310,13 @@ impl Ledger {
         }
     }
 
-    /// When an execution surely has timed out; `None` while its start has no answer.
-    pub fn times_out(&self, id: &ExecutionId) -> Option<Instant> {
-        let entry = self.entry(*self.by_id.get(id)?)?;
+    /// When an execution that `device` holds `now` surely has timed out. While its start has no answer, that
+    /// is told from the starts to the device that are under way; `None` = there are none either.
+    pub fn times_out(&self, device: u32, id: &ExecutionId, now: Instant) -> Option<Instant> {
+        let Some(key) = self.by_id.get(id) else {
+            return self.unnamed.longest_timeout_us(device).map(|timeout_us| now.plus_micros(timeout_us));
+        };
+        let entry = self.entry(*key)?;
         Some(entry.answered.or(entry.written)?.plus_micros(entry.timeout_us))
     }
 

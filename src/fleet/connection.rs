@@ -3,6 +3,7 @@
 //! The same for both versions of MQTT and for everything that reads and writes bytes; what carries them
 //! is `transport`'s business.
 
+use std::cell::Cell;
 use std::fmt;
 use std::future::poll_fn;
 use std::io;
@@ -16,6 +17,7 @@ use crate::mqtt::{
     Packet, PacketId, PublishProperties, QoS, ReasonCode, Sender, Version,
 };
 use crate::protocol::{TargetKind, device_filters};
+use crate::units::MICROS_PER_SECOND;
 
 /// The largest packet a device takes: AWS IoT Core's message limit of 128 KB and its topic.
 pub(super) const MAX_PACKET: usize = 160 * 1024;
@@ -24,8 +26,11 @@ const RECEIVE_MAXIMUM: u16 = 100;
 /// How long a kept session outlives its connection: AWS IoT Core's default, which is also what it
 /// gives to MQTT 3.1.1, where nothing can be asked for.
 const SESSION_EXPIRY_S: u32 = 3600;
-/// Messages that may come before the device has done connecting: more than any window a broker has.
-const MAX_EARLY: usize = 1024;
+/// As an instant's distance.
+pub(super) const SESSION_EXPIRY_US: u64 = SESSION_EXPIRY_S as u64 * MICROS_PER_SECOND;
+/// Messages that may come before the device has done connecting: twice the largest window that the
+/// embedded broker gives a client of 3.1.1, which cannot ask for a smaller one.
+const MAX_EARLY: usize = 16_384;
 
 /// What a device says of itself in CONNECT.
 #[derive(Debug, Clone, Copy)]
@@ -167,10 +172,12 @@ impl ConnectionError {
     }
 }
 
-/// CONNECT, and SUBSCRIBE to exactly what a device needs.
+/// CONNECT, and SUBSCRIBE to exactly what a device needs. `is_subscribed` is what the device knows of its
+/// session: a broker can have it without the subscriptions, if the connection ended between the two.
 pub(super) async fn subscribe<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,
     hello: Hello<'_>,
+    is_subscribed: &Cell<bool>,
 ) -> Result<Connection<S>, ConnectionError> {
     let inbound = Inbound::new(hello.version);
     let mut connection = Connection { stream, inbound, early: Vec::new(), agreed: Agreed::default() };
@@ -186,7 +193,8 @@ pub(super) async fn subscribe<S: AsyncRead + AsyncWrite + Unpin>(
     };
     connection.exchange(&mut outbound, &mut take).await?;
     connection.agreed = agreed;
-    if agreed.resumed {
+    is_subscribed.set(is_subscribed.get() && agreed.resumed);
+    if is_subscribed.get() {
         return Ok(connection);
     }
     let filters = device_filters(TargetKind::Thing, hello.client_id);
@@ -207,6 +215,7 @@ pub(super) async fn subscribe<S: AsyncRead + AsyncWrite + Unpin>(
         other => Err(out_of_turn(other, "SUBACK")),
     };
     connection.exchange(&mut outbound, &mut take).await?;
+    is_subscribed.set(true);
     Ok(connection)
 }
 
@@ -293,3 +302,6 @@ impl From<InboundEnd<ConnectionError>> for ConnectionError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -51,8 +51,12 @@ pub(super) struct Device {
     slot: u32,
     state: RefCell<State>,
     online_since: Cell<Option<Instant>>,
-    /// Since when its subscriptions stand without a break; means something while they do.
+    /// Since when its subscriptions should stand without a break; means something once they have.
     subscribed_since: Cell<Instant>,
+    /// Since when it is offline; means something while it is.
+    offline_since: Cell<Instant>,
+    /// Whether a SUBACK has granted everything in the session that the broker has of it.
+    is_subscribed: Cell<bool>,
 }
 
 #[derive(Debug)]
@@ -104,8 +108,15 @@ impl Device {
             ping_unanswered: false,
             ending: None,
         };
-        let (online_since, subscribed_since) = (Cell::new(None), Cell::new(Instant::START));
-        Self { id, slot, state: RefCell::new(state), online_since, subscribed_since }
+        Self {
+            id,
+            slot,
+            state: RefCell::new(state),
+            online_since: Cell::new(None),
+            subscribed_since: Cell::new(Instant::START),
+            offline_since: Cell::new(Instant::START),
+            is_subscribed: Cell::new(false),
+        }
     }
 
     /// Since when it is connected without a break; `None` = it is not.
@@ -170,7 +181,7 @@ impl Device {
         shared.clock.sleep_until(first_connect).await;
         let mut failed = 0;
         let mut waits = 0;
-        loop {
+        while !shared.leaving.get() {
             // Connecting takes ten times the memory of being connected: it is given back afterwards.
             let (error, connected) = match Box::pin(self.connect(shared)).await {
                 // Borrowed, because a future that takes an argument keeps room for it twice.
@@ -209,7 +220,7 @@ impl Device {
         };
         let attempt = async {
             let stream = shared.broker.connect().await?;
-            connection::subscribe(stream, hello).await
+            connection::subscribe(stream, hello, &self.is_subscribed).await
         };
         let deadline = begun.plus_micros(CONNECT_WAIT_S * MICROS_PER_SECOND);
         let connection = shared.clock.timeout_at(deadline, attempt).await;
@@ -258,9 +269,7 @@ impl Device {
             publishes.connected(agreed.resumed, window, largest, outbound.buffer());
             state.connection
         };
-        if !agreed.resumed {
-            self.subscribed_since.set(now);
-        }
+        self.note_session(shared, agreed, number == 1, now);
         self.online_since.set(Some(now));
         shared.gauges.came_online(self.id.group, number == 1);
         if let Some(interval_us) = self.ping_after_us(shared) {
@@ -271,10 +280,29 @@ impl Device {
         }
         let resumed = agreed.resumed;
         self.act(shared, now, |behaviour, actions| behaviour.online(resumed, now, actions));
+        if shared.leaving.get() {
+            self.leave(shared);
+        }
+    }
+
+    /// Since when the broker owes the device its requests. A session that it forgot before its time does
+    /// not excuse it.
+    fn note_session(&self, shared: &Shared, agreed: &Agreed, first: bool, now: Instant) {
+        if agreed.resumed && !first {
+            return;
+        }
+        let lasts_until = self.offline_since.get().plus_micros(connection::SESSION_EXPIRY_US);
+        let keeps = !self.connect_settings(shared).clean_session;
+        if keeps && !first && now < lasts_until {
+            shared.ledger.borrow_mut().statistics.note("sessions the broker forgot");
+        } else {
+            self.subscribed_since.set(now);
+        }
     }
 
     fn go_offline(&self, shared: &Shared) {
         self.online_since.set(None);
+        self.offline_since.set(shared.clock.now());
         let mut state = self.state.borrow_mut();
         state.waker = None;
         state.outbound = Outbound::default();
@@ -354,8 +382,11 @@ impl Device {
 
     /// Breaks the connection off: what is not written yet never leaves, and nobody is told.
     fn drop_connection(&self, shared: &Shared) {
-        shared.ledger.borrow_mut().statistics.note("connections dropped by plan");
         let mut state = self.state.borrow_mut();
+        if state.ending.is_some() {
+            return;
+        }
+        shared.ledger.borrow_mut().statistics.note("connections dropped by plan");
         state.ending = Some(Ending::Dropped);
         state.wake();
     }

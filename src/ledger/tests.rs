@@ -346,12 +346,14 @@ fn a_request_that_comes_after_settling_is_told_by_when_and_how_it_comes() {
 }
 
 #[test]
-fn a_time_out_is_known_once_the_start_is_answered() {
+fn a_time_out_is_known_from_the_starts_under_way_until_its_own_is_answered() {
     let mut bench = Bench::new();
+    assert_eq!(bench.ledger.times_out(7, &id(1), at(1000)), None);
     let key = bench.sent();
-    assert_eq!(bench.ledger.times_out(&id(1)), None);
+    assert_eq!(bench.ledger.times_out(7, &id(1), at(1004)), Some(at(1004 + 10_000)));
+    assert_eq!(bench.ledger.times_out(8, &id(1), at(1004)), None);
     bench.ledger.started(key, at(1005), id(1));
-    assert_eq!(bench.ledger.times_out(&id(1)), Some(at(1005 + 10_000)));
+    assert_eq!(bench.ledger.times_out(7, &id(1), at(1006)), Some(at(1005 + 10_000)));
 }
 
 #[test]

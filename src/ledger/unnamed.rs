@@ -22,10 +22,18 @@ pub(super) struct Unnamed {
     held: HashMap<ExecutionId, (u32, DeviceSide)>,
     order: VecDeque<(Instant, ExecutionId)>,
     /// Starts whose answer is still awaited, by device.
-    awaited: HashMap<u32, u32>,
+    awaited: HashMap<u32, Awaited>,
     /// Starts without an answer, by device, oldest first.
     unanswered: HashMap<u32, VecDeque<EntryKey>>,
     foreign: u64,
+}
+
+/// Starts to one device whose answer is awaited.
+#[derive(Debug, Default, Clone, Copy)]
+struct Awaited {
+    starts: u32,
+    /// The longest time-out of them all: with one, and there is seldom more, its own.
+    longest_timeout_us: u64,
 }
 
 impl Unnamed {
@@ -51,15 +59,22 @@ impl Unnamed {
     }
 
     /// A start to `device` was written.
-    pub fn start_written(&mut self, device: u32) {
-        *self.awaited.entry(device).or_default() += 1;
+    pub fn start_written(&mut self, device: u32, timeout_us: u64) {
+        let awaited = self.awaited.entry(device).or_default();
+        awaited.starts += 1;
+        awaited.longest_timeout_us = awaited.longest_timeout_us.max(timeout_us);
+    }
+
+    /// The time-out that an execution which `device` holds and nobody has named yet has at the most.
+    pub fn longest_timeout_us(&self, device: u32) -> Option<u64> {
+        self.awaited.get(&device).map(|awaited| awaited.longest_timeout_us)
     }
 
     /// One start to `device` less is awaited; whether that was the last.
     pub fn answer_came(&mut self, device: u32) -> bool {
         if let Some(awaited) = self.awaited.get_mut(&device) {
-            *awaited = awaited.saturating_sub(1);
-            if *awaited > 0 {
+            awaited.starts = awaited.starts.saturating_sub(1);
+            if awaited.starts > 0 {
                 return false;
             }
             self.awaited.remove(&device);

@@ -104,9 +104,9 @@ impl Device {
         shared.scratch.actions.replace(actions);
     }
 
-    /// When an execution times out; if its start has no answer yet, not after this.
+    /// When an execution surely has timed out; one that nobody here has started is taken for the longest.
     fn times_out(&self, shared: &Shared, id: &ExecutionId, now: Instant) -> Instant {
-        let known = shared.ledger.borrow().times_out(id);
+        let known = shared.ledger.borrow().times_out(self.slot, id, now);
         known.unwrap_or_else(|| now.plus_micros(shared.plan.longest_timeout_us(self.id.group)))
     }
 
