@@ -65,6 +65,8 @@ pub struct Options {
     pub grace: Duration,
     /// What a person or a signal asks.
     pub control: Control,
+    /// Whether Ctrl-C and SIGTERM stop the run; once heard, they end the process no more.
+    pub signals: bool,
     /// Faults that tests inject.
     #[doc(hidden)]
     pub hooks: Hooks,
@@ -101,6 +103,7 @@ impl Options {
             virtual_time: false,
             grace: Duration::from_secs(30),
             control: Control::default(),
+            signals: true,
             hooks: Hooks::default(),
         }
     }
@@ -247,7 +250,9 @@ impl<'a> Run<'a> {
         // Only the shards hold senders now: the channel ends with the last of them.
         drop(report_sender);
         let injections = std::mem::take(&mut self.options.hooks.during_load);
-        let signal_thread = self.clock.is_virtual().then(|| SignalThread::start(&self.options.control));
+        let hears = self.options.signals;
+        let signal_thread =
+            (hears && self.clock.is_virtual()).then(|| SignalThread::start(&self.options.control));
         let conductor = Conductor {
             clock: self.clock,
             control: self.options.control.clone(),
@@ -256,7 +261,7 @@ impl<'a> Run<'a> {
             backend: backend.handle.clone(),
             reports,
             pictures: Pictures::new(self.snapshots, self.clock, self.machine.stopwatch),
-            signals: if signal_thread.is_some() { Signals::elsewhere() } else { Signals::new() },
+            signals: if hears && signal_thread.is_none() { Signals::new() } else { Signals::none() },
             injections,
             devices: self.options.scenario.device_count(),
             slowest_connect_gap_us: slowest_connect_gap_us(&self.plan),

@@ -173,7 +173,7 @@ impl Display {
             When::Off => false,
         };
         let thread = if wants_screen {
-            screen(scenario, seed, snapshots, arguments.interval, control, done.clone(), console).ok()
+            screen(scenario, seed, snapshots, arguments, control, done.clone(), console).ok()
         } else if arguments.quiet {
             None
         } else {
@@ -195,18 +195,19 @@ fn screen(
     scenario: &Arc<Scenario>,
     seed: Seed,
     snapshots: Snapshots,
-    interval: std::time::Duration,
+    arguments: &RunArguments,
     control: &Control,
     done: CancellationToken,
     console: Console,
 ) -> std::io::Result<thread::JoinHandle<()>> {
+    let target = scenario.target_words();
     let context = tui::Context {
         scenario: scenario.name.clone(),
-        target: scenario.target_words(),
+        target: if arguments.virtual_time { format!("{target}, virtual time") } else { target },
         seed: seed.0,
         devices: scenario.device_count(),
     };
-    let (scenario, control) = (Arc::clone(scenario), control.clone());
+    let (scenario, control, interval) = (Arc::clone(scenario), control.clone(), arguments.interval);
     thread::Builder::new().name("fleetsim-screen".to_owned()).spawn(move || {
         let judge = |snapshot: &crate::stats::Snapshot| verdict::judge(&scenario, snapshot);
         if let Err(error) = tui::run(context, snapshots.clone(), judge, &control, &done) {

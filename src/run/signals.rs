@@ -22,8 +22,8 @@ impl Signals {
         }
     }
 
-    /// None: a [`SignalThread`] hears them.
-    pub fn elsewhere() -> Self {
+    /// Hears nothing: a [`SignalThread`] does, or nobody.
+    pub fn none() -> Self {
         Self { interrupt: None, terminate: None }
     }
 

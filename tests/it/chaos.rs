@@ -74,6 +74,7 @@ pub fn run_virtually(scenario: &Arc<Scenario>, seed: u64) -> Outcome {
     let options = Options {
         seed: Seed(seed),
         virtual_time: true,
+        signals: false,
         hooks: Hooks { at_end: Some(Box::new(at_end)), ..Hooks::default() },
         ..Options::new(Arc::clone(scenario))
     };
