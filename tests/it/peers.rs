@@ -1,5 +1,6 @@
-//! rumqttc as a peer of the backend, as MQTT 3.1.1 and 5: kept sessions, take-over, reserved topics. The
-//! mosquitto tools and paho are in tests/peers.
+//! rumqttc as a peer of the backend, as MQTT 3.1.1 and 5: messages with what goes with them, retained
+//! messages, wills, shared subscriptions, kept sessions, take-over, reserved topics. The mosquitto tools and
+//! paho are in tests/peers.
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -271,4 +272,73 @@ async fn a_publish_to_a_reserved_topic_is_answered_with_not_authorized() {
         })
         .await;
     assert_eq!(reason, v5::mqttbytes::v5::PubAckReason::NotAuthorized);
+}
+
+/// A topic of plain messages, for both clients of a test.
+const PLAIN: &str = "plain/topic";
+
+#[tokio::test]
+async fn messages_of_mqtt_5_arrive_at_the_lower_qos_with_their_properties() {
+    use v5::mqttbytes::QoS::{AtLeastOnce, AtMostOnce};
+    let bench = Bench::start();
+    let mut client = Five::connected(bench.five("c")).await;
+    client.subscribe(PLAIN).await;
+    let properties = v5::mqttbytes::v5::PublishProperties {
+        payload_format_indicator: Some(1),
+        response_topic: Some("answer".to_owned()),
+        correlation_data: Some(b"\x00\xff".as_slice().into()),
+        user_properties: vec![("b".to_owned(), "1".to_owned()), ("a".to_owned(), "2".to_owned())],
+        content_type: Some("text/plain".to_owned()),
+        ..v5::mqttbytes::v5::PublishProperties::default()
+    };
+    for (qos, payload) in [(AtMostOnce, "größe"), (AtLeastOnce, "")] {
+        client.client.try_publish_with_properties(PLAIN, qos, false, payload, properties.clone()).unwrap();
+        let message = client.message().await;
+        assert_eq!((message.qos, &*message.payload), (qos, payload.as_bytes()));
+        assert_eq!(message.properties, Some(properties.clone()));
+    }
+}
+
+#[tokio::test]
+async fn a_retained_message_and_a_will_cross_from_one_version_to_the_other() {
+    let bench = Bench::start();
+    let mut four = bench.device_of_four();
+    four.set_clean_session(true);
+    four.set_last_will(rumqttc::LastWill::new("will/of/four", "gone", mqttbytes::QoS::AtLeastOnce, true));
+    let mut four = Four::connected(four).await;
+    four.client.try_publish(PLAIN, mqttbytes::QoS::AtLeastOnce, true, "kept").unwrap();
+    four.until(|packet| matches!(packet, rumqttc::Packet::PubAck(_)).then_some(())).await;
+
+    let mut five = Five::connected(bench.five("five")).await;
+    five.subscribe(PLAIN).await;
+    let message = five.message().await;
+    assert_eq!((message.retain, &*message.payload), (true, b"kept".as_slice()));
+    five.subscribe("will/+/four").await;
+    // Without a DISCONNECT.
+    drop(four);
+    let message = five.message().await;
+    assert_eq!((message.retain, &*message.payload), (false, b"gone".as_slice()), "to who was there");
+    let mut late = Four::connected(rumqttc::MqttOptions::new("late", "127.0.0.1", bench.port)).await;
+    late.subscribe("will/#").await;
+    let message = late.message().await;
+    assert_eq!((message.retain, &*message.payload), (true, b"gone".as_slice()), "to who came later");
+}
+
+#[tokio::test]
+async fn a_shared_subscription_has_members_of_both_versions_that_take_turns() {
+    let bench = Bench::start();
+    let mut four = Four::connected(rumqttc::MqttOptions::new("four", "127.0.0.1", bench.port)).await;
+    let mut five = Five::connected(bench.five("five")).await;
+    four.subscribe("$share/group/plain/#").await;
+    five.subscribe("$share/group/plain/#").await;
+    let sender = Five::connected(bench.five("sender")).await;
+    for payload in ["1", "2", "3", "4"] {
+        sender.client.try_publish(PLAIN, v5::mqttbytes::QoS::AtLeastOnce, false, payload).unwrap();
+    }
+    let Five { mut events, .. } = sender;
+    let sending = tokio::spawn(async move { while events.poll().await.is_ok() {} });
+    let to_four = [four.message().await.payload, four.message().await.payload];
+    let to_five = [five.message().await.payload, five.message().await.payload];
+    assert_eq!((to_four, to_five), (["1", "3"].map(Into::into), ["2", "4"].map(Into::into)));
+    sending.abort();
 }
