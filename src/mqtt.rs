@@ -1,9 +1,11 @@
-//! MQTT 3.1.1 as bytes and packets: a strict codec that borrows, topic filters, and buffered I/O that
+//! MQTT 3.1.1 and 5 as bytes and packets: a strict codec that borrows, topic filters, and buffered I/O that
 //! holds nothing while a connection is idle.
 //!
-//! Written from the OASIS standard "MQTT Version 3.1.1" (29 October 2014); `[MQTT-x.y.z-n]` names its
-//! normative statements. Packets point into the bytes they came from: a message costs no allocation
-//! until somebody keeps it. QoS 2 is not offered, as AWS IoT Core does not offer it.
+//! Written from the OASIS standards "MQTT Version 3.1.1" (29 October 2014) and "MQTT Version 5.0" (7 March
+//! 2019); `[MQTT-x.y.z-n]` names their normative statements. One set of packets serves both: what only MQTT 5
+//! says is absent in 3.1.1, and the return codes of 3.1.1 show as the reason codes that mean the same. Packets
+//! point into the bytes they came from: a message costs no allocation until somebody keeps it. QoS 2 is not
+//! offered, as AWS IoT Core does not offer it, and a server's subscription identifiers are not kept.
 //!
 //! The codec is our own rather than a layer over rumqttc's: that one lets through what the standard
 //! refuses (wrong flags, identifier 0, reserved bits, wildcards in topic names) and misreads other protocol

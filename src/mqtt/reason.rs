@@ -171,3 +171,87 @@ impl std::fmt::Display for ReasonCode {
         write!(f, "{} ({:#04x})", self.name(), self.number())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Table 2-6 of MQTT 5, copied by hand.
+    #[test]
+    fn every_reason_code_has_the_number_and_the_words_of_table_2_6() {
+        let rows: &[(u8, &str)] = &[
+            (0x00, "success"),
+            (0x01, "granted QoS 1"),
+            (0x02, "granted QoS 2"),
+            (0x04, "disconnect with will message"),
+            (0x10, "no matching subscribers"),
+            (0x11, "no subscription existed"),
+            (0x18, "continue authentication"),
+            (0x19, "re-authenticate"),
+            (0x80, "unspecified error"),
+            (0x81, "malformed packet"),
+            (0x82, "protocol error"),
+            (0x83, "implementation specific error"),
+            (0x84, "unsupported protocol version"),
+            (0x85, "client identifier not valid"),
+            (0x86, "bad user name or password"),
+            (0x87, "not authorized"),
+            (0x88, "server unavailable"),
+            (0x89, "server busy"),
+            (0x8A, "banned"),
+            (0x8B, "server shutting down"),
+            (0x8C, "bad authentication method"),
+            (0x8D, "keep alive timeout"),
+            (0x8E, "session taken over"),
+            (0x8F, "topic filter invalid"),
+            (0x90, "topic name invalid"),
+            (0x91, "packet identifier in use"),
+            (0x92, "packet identifier not found"),
+            (0x93, "receive maximum exceeded"),
+            (0x94, "topic alias invalid"),
+            (0x95, "packet too large"),
+            (0x96, "message rate too high"),
+            (0x97, "quota exceeded"),
+            (0x98, "administrative action"),
+            (0x99, "payload format invalid"),
+            (0x9A, "retain not supported"),
+            (0x9B, "QoS not supported"),
+            (0x9C, "use another server"),
+            (0x9D, "server moved"),
+            (0x9E, "shared subscriptions not supported"),
+            (0x9F, "connection rate exceeded"),
+            (0xA0, "maximum connect time"),
+            (0xA1, "subscription identifiers not supported"),
+            (0xA2, "wildcard subscriptions not supported"),
+        ];
+        for number in 0..=u8::MAX {
+            let code = ReasonCode::from_number(number);
+            let expected = rows.iter().find(|(row, _)| *row == number).map(|(_, name)| *name);
+            assert_eq!(code.map(ReasonCode::name), expected, "{number:#04x}");
+            assert_eq!(code.map(ReasonCode::number), expected.map(|_| number), "{number:#04x}");
+            assert_eq!(code.is_some_and(ReasonCode::is_error), expected.is_some() && number >= 0x80);
+        }
+        assert_eq!(ReasonCode::SessionTakenOver.to_string(), "session taken over (0x8e)");
+    }
+
+    /// Table 3.1 of 3.1.1.
+    #[test]
+    fn return_codes_of_3_1_1_are_the_reasons_that_mean_the_same() {
+        let rows = [
+            (0, ReasonCode::Success),
+            (1, ReasonCode::UnsupportedProtocolVersion),
+            (2, ReasonCode::ClientIdentifierNotValid),
+            (3, ReasonCode::ServerUnavailable),
+            (4, ReasonCode::BadUserNameOrPassword),
+            (5, ReasonCode::NotAuthorized),
+        ];
+        for (code, reason) in rows {
+            assert_eq!(ReasonCode::from_return_code(code), Some(reason));
+            assert_eq!(reason.return_code(), Some(code));
+        }
+        for code in 6..=u8::MAX {
+            assert_eq!(ReasonCode::from_return_code(code), None, "{code} is reserved");
+        }
+        assert_eq!(ReasonCode::ServerBusy.return_code(), None);
+    }
+}

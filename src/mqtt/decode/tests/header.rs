@@ -179,6 +179,14 @@ fn what_is_missing_is_known_from_the_header_on() {
     }
 }
 
+/// What only the state of a connection shows: the vectors cannot have it.
+#[test]
+fn violations_of_the_order_of_packets_have_their_reason_codes() {
+    assert_eq!(Violation::NotConnected.reason(), ProtocolError);
+    assert_eq!(Violation::SecondConnect.reason(), ProtocolError);
+    assert_eq!(Violation::UserProperties.reason(), Malformed);
+}
+
 #[test]
 fn a_violation_says_the_rule_and_what_was_found() {
     let text = |version, bytes: &[u8]| decode(bytes, Sender::Client, version, 12).unwrap_err().to_string();

@@ -20,7 +20,8 @@ fn publishes_are_read_as_section_3_3_draws_them() {
         // Control characters should not be sent, but may (section 1.5.3); so may a space and an empty level.
         (b"\x30\x04\0\x02\x01\x7f", Publish { topic: "\x01\x7f", ..plain }),
         (b"\x30\x05\0\x03 //", Publish { topic: " //", ..plain }),
-        // The largest character there is.
+        // A non-character, which should not be sent either, and the largest character there is.
+        (b"\x30\x05\0\x03\xef\xbf\xbf", Publish { topic: "\u{ffff}", ..plain }),
         (b"\x30\x06\0\x04\xf4\x8f\xbf\xbf", Publish { topic: "\u{10ffff}", ..plain }),
         // The same length in more bytes than it needs.
         (b"\x30\x85\x80\x80\x00\0\x03a/b", plain),

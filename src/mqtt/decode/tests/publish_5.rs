@@ -27,6 +27,15 @@ fn publishes_are_read_as_section_3_3_draws_them() {
         // [MQTT-1.5.4-3], and control characters, which should not be sent but may.
         (b"\x30\x06\0\x03\xef\xbb\xbf\0", Publish { topic: "\u{feff}", ..PLAIN }),
         (b"\x30\x05\0\x02\x01\x7f\0", Publish { topic: "\x01\x7f", ..PLAIN }),
+        (b"\x30\x06\0\x03\xef\xbf\xbf\0", Publish { topic: "\u{ffff}", ..PLAIN }),
+        // A receiver may check that a payload called UTF-8 is (3.3.2.3.2); this one leaves it to the reader.
+        (
+            b"\x30\x09\0\x03a/b\x02\x01\x01\xff",
+            Publish {
+                payload: &[255],
+                ..with(PublishProperties { payload_is_utf8: Some(true), ..PublishProperties::NONE })
+            },
+        ),
     ];
     for (bytes, expected) in rows {
         accepts_5(bytes, Sender::Client, Packet::Publish(*expected));
@@ -217,4 +226,17 @@ fn bad_publishes_are_refused() {
     ];
     refuses_5(rows, Sender::Client);
     refuses_5(rows, Sender::Server);
+}
+
+/// The longest string there is ([MQTT-4.7.3-3], 1.5.4): 65,535 bytes.
+#[test]
+fn the_longest_strings_are_read() {
+    let long = "x".repeat(65_535);
+    let (length, bytes): (&[u8], &[u8]) = (b"\xff\xff", long.as_bytes());
+    // The block: 3 bytes and the text, 65,538 in all, which takes three bytes to say.
+    let properties = PublishProperties { content_type: Some(&long), ..PublishProperties::NONE };
+    let expected = Publish { properties, ..Publish::new(&long, b"p") };
+    let packet = framed(0x30, &[length, bytes, b"\x82\x80\x04\x03", length, bytes, b"p"]);
+    let read = decode(&packet, Sender::Client, Version::V5, MAX);
+    assert_eq!(read, Ok(Some((Packet::Publish(expected), packet.len()))));
 }

@@ -59,6 +59,44 @@ fn message(topic: &str, payload: &[u8]) -> Vec<u8> {
     out
 }
 
+/// A CONNECT of each version and what follows it on its connection: the same message with, and without, the length
+/// of its properties.
+const SPOKEN_311: &[u8] = b"\x10\x0d\0\x04MQTT\x04\x02\0\0\0\x01c\x30\x04\0\x01a\0\xe0\0";
+const SPOKEN_5: &[u8] = b"\x10\x0e\0\x04MQTT\x05\x02\0\0\0\0\x01c\x30\x04\0\x01a\0\xe0\x01\x04";
+
+#[test]
+fn a_servers_side_reads_by_the_version_of_the_connect_however_it_arrives() {
+    for (bytes, payload, version) in
+        [(SPOKEN_311, "payload: [0]", Version::V311), (SPOKEN_5, "payload: []", Version::V5)]
+    {
+        let (whole, end, _) = read(Pieces::new([bytes.to_vec()], true));
+        assert_eq!(whole.len(), 3, "{version:?}: {whole:?} {end:?}");
+        assert!(whole[0].contains(&format!("version: {version:?}")), "{whole:?}");
+        assert!(whole[1].contains(payload), "{whole:?}");
+        let (bytewise, end, _) = read(Pieces::new(bytes.iter().map(|byte| vec![*byte]), true));
+        assert_eq!(bytewise, whole, "{end:?}");
+    }
+}
+
+#[test]
+fn a_clients_side_reads_by_the_version_it_asked_for() {
+    let answers: [(Version, &[u8]); 2] = [
+        (Version::V311, b"\x20\x02\0\0\x30\x04\0\x01a\0"),
+        (Version::V5, b"\x20\x03\0\0\0\x30\x04\0\x01a\0"),
+    ];
+    for (version, bytes) in answers {
+        let (mut inbound, mut seen) = (Inbound::new(version), 0);
+        let mut stream = Pieces::new([bytes.to_vec()], false);
+        let mut context = Context::from_waker(Waker::noop());
+        let polled = inbound.poll(&mut context, &mut stream, Sender::Server, 100, &mut |_| {
+            seen += 1;
+            Ok::<(), Infallible>(())
+        });
+        assert!(polled.is_pending(), "{version:?}");
+        assert_eq!((seen, inbound.partial.capacity()), (2, 0), "{version:?}");
+    }
+}
+
 /// All packets in their debug form, the end if there was one, and what stayed in memory.
 fn read(mut stream: Pieces) -> (Vec<String>, Option<InboundEnd<Infallible>>, usize) {
     let (mut inbound, mut seen) = (Inbound::default(), Vec::new());
