@@ -191,6 +191,12 @@ impl Broker {
         self.account.takes_publish_in(self.clock.now())
     }
 
+    /// Whether nobody subscribed to anything but the commands of single devices: then a message to any
+    /// other topic need not be made.
+    pub fn serves_only_devices(&self) -> bool {
+        self.routes.only_devices()
+    }
+
     /// What has happened so far.
     pub fn counters(&self) -> BrokerCounters {
         BrokerCounters {

@@ -301,6 +301,10 @@ impl Core {
     }
 
     fn publish_event(&mut self, key: Key, state: State, at: Instant) {
+        // Two events per execution, and mostly nobody who watches them.
+        if self.broker.serves_only_devices() {
+            return;
+        }
         let wall_ms = self.clock.wall_millis(at);
         let Some(record) = self.executions.record(key) else { return };
         let Scratch { topic, payload } = &mut self.scratch;

@@ -191,6 +191,11 @@ impl Routes {
         }
     }
 
+    /// Whether there are none but those of devices to the topics of their own commands.
+    pub(super) fn only_devices(&self) -> bool {
+        self.tree.is_empty() && self.shared.is_empty()
+    }
+
     /// Appends the sessions that subscribed to `topic` to the empty `targets`: each once, with what its
     /// subscriptions grant together, in the order of their keys.
     pub(super) fn collect(&self, topic: &str, targets: &mut Vec<(SessionKey, Grant)>) {

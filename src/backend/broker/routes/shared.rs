@@ -58,6 +58,11 @@ struct Group {
 }
 
 impl SharedSubscriptions {
+    /// Whether there are none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.groups.is_empty()
+    }
+
     /// Adds a member to a group, or changes its grant; says whether it is new there.
     pub(super) fn subscribe(&mut self, shared: SharedFilter<'_>, key: SessionKey, grant: Grant) -> bool {
         let groups = self.groups.subscribers_mut(shared.filter);

@@ -161,6 +161,10 @@ proptest! {
         for topic in &topics {
             prop_assert_eq!(both.collected(topic), both.expected(topic), "{}", topic);
         }
+        if both.routes.only_devices() {
+            let event = "$aws/events/commandExecution/c/SUCCEEDED";
+            prop_assert_eq!(both.expected(event), [], "only devices: {:?}", changes);
+        }
         for (who, record) in &both.records {
             prop_assert_eq!(record.len(), both.model.keys().filter(|(other, _)| other == who).count());
         }

@@ -38,6 +38,12 @@ impl<K, V> Default for Node<K, V> {
 }
 
 impl<K: Ord, V> Tree<K, V> {
+    /// Whether nobody subscribed to anything.
+    pub(super) fn is_empty(&self) -> bool {
+        let Node { children, any, here, below } = &self.root;
+        children.is_empty() && any.is_none() && here.is_empty() && below.is_empty()
+    }
+
     /// The subscribers of exactly this filter, to add to them: an empty map is not to be left behind.
     pub(super) fn subscribers_mut(&mut self, filter: &str) -> &mut BTreeMap<K, V> {
         self.root.subscribers_mut(filter)
