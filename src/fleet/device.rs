@@ -182,8 +182,12 @@ impl Device {
         let mut failed = 0;
         let mut waits = 0;
         while !shared.leaving.get() {
-            // Connecting takes ten times the memory of being connected: it is given back afterwards.
-            let (error, connected) = match Box::pin(self.connect(shared)).await {
+            // Connecting takes ten times the memory of being connected: it is given back afterwards, and
+            // a device that only waits for its turn has none.
+            let turn = shared.permits.acquire().await;
+            let attempt = Box::pin(self.connect(shared)).await;
+            drop(turn);
+            let (error, connected) = match attempt {
                 // Borrowed, because a future that takes an argument keeps room for it twice.
                 Ok(mut connection) => (self.stay(shared, &mut connection).await, true),
                 Err(error) => (error, false),
@@ -208,7 +212,6 @@ impl Device {
     }
 
     async fn connect(&self, shared: &Shared) -> Result<Connection<Stream>, ConnectionError> {
-        let _permit = shared.permits.acquire().await.map_err(|_| ConnectionError::Closed)?;
         let begun = shared.clock.now();
         let client_id = shared.plan.client_id(self.id);
         let connect = self.connect_settings(shared);
