@@ -63,7 +63,7 @@ fn fleet(devices: u64, bare: u64) {
     println!("\n{devices} devices");
     // More than it can do: what is due and not yet started waits, and what ends each second is the most
     // that can. Few enough to fit in the ledger.
-    let (rate, seconds) = (150_000_u64.min(40 * devices), 5);
+    let (rate, seconds) = (100_000_u64, 3);
     let text = format!(
         "version: 1\nname: million\nseed: 1\nvalidity: {{ max_lag: 1h }}\n\
          target: {{ embedded: {{ transport: memory }} }}\ndriver: {{ via: direct, timeout: 1h }}\n\
