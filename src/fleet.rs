@@ -269,3 +269,6 @@ fn reasons(plan: &Plan) -> Vec<Vec<Option<Arc<StatusReason>>>> {
     };
     plan.scenario().groups.iter().map(|group| group.behavior.outcomes.iter().map(of).collect()).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -55,7 +55,7 @@ pub(super) const DEADLINE_MARGIN_US: u64 = 100_000;
 /// An execution still open this long past its time-out is lost.
 pub(super) const OPEN_MARGIN_US: u64 = 2_000_000;
 /// A device that comes back to its kept session this long before the time-out gets what waited there.
-const DELIVERY_MARGIN_US: u64 = 500_000;
+const DELIVERY_MARGIN_US: u64 = 1_000_000;
 /// How often an open one is looked at past its time-out.
 const LOOK_AGAIN_US: u64 = 500_000;
 

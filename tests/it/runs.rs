@@ -284,6 +284,38 @@ groups:
     assert_eq!(report.exit, Exit::Ok);
 }
 
+/// Drops, kept and clean sessions, both versions of MQTT, late, repeated and missing answers, over TCP.
+#[test]
+fn what_misbehaves_by_plan_is_explained() {
+    let group = |name: &str, connect: &str| {
+        format!(
+            "  {name}:\n    count: 8\n    connect: {{ {connect}, start_delay: 0ms..300ms, backoff: {{ initial: 100ms, max: 1s \
+             }}, drops: {{ every: 500ms..4s, down_for: 50ms..1s, mid_command: 10% }} }}\n    behavior: {{ accept_delay: \
+             5ms..50ms, delay: 10ms..300ms, duplicates: 20%, outcomes: {{ failed: 10%, timed_out: 5%, no_answer: 5%, \
+             late: {{ share: 5%, by: 0s..1s }} }} }}\n"
+        )
+    };
+    let groups = [
+        group("old-clean", "mqtt: 3.1.1"),
+        group("old-kept", "clean_session: false"),
+        group("new-clean", "mqtt: \"5\""),
+        group("new-kept", "mqtt: \"5\", clean_session: false"),
+    ];
+    let text = format!("name: planned\ngroups:\n{}{}", groups.concat(), load("40/s", "6s", "4s"));
+    let report = run(&scenario(&text), Hooks::default());
+    let counts = counts(&report);
+    assert_eq!((counts.due, counts.unexplained()), (240, 0), "seed 7: {:?}", report.snapshot.anomalies);
+    assert_eq!(report.exit, Exit::Ok, "seed 7");
+    let totals = &report.snapshot.totals;
+    let noted = |what: &str| totals.noted.get(what).copied().unwrap_or(0);
+    let drops = noted("connections dropped by plan");
+    assert!(drops >= 32, "seed 7: each of 32 devices drops within 4 s of being connected: {drops}");
+    assert!(noted("sessions resumed") > 0 && noted("answers sent twice by plan") > 0, "{:?}", totals.noted);
+    assert!(totals.reconnects.iter().all(|reconnects| *reconnects > 0), "{:?}", totals.reconnects);
+    assert!(counts.finding(Finding::Late).explained > 0, "seed 7");
+    assert!(counts.class(Class::TimedOutDevice) > 0, "seed 7");
+}
+
 #[test]
 fn a_backend_that_throttles_cannot_pass() {
     let text = format!(
