@@ -40,7 +40,7 @@ use collector::Collector;
 use conductor::{Conductor, Ending, slowest_connect_gap_us};
 use pictures::Pictures;
 use shard::ShardSetup;
-use shards::{COMMANDS_UNDER_WAY, Shards};
+use shards::{COMMANDS_UNDER_WAY, Shards, end_wait};
 use signals::{SignalThread, Signals};
 
 pub use preflight::PreflightError;
@@ -272,8 +272,10 @@ impl<'a> Run<'a> {
             options: &self.options,
         };
         let (collector, mut ending) = conductor.conduct().await;
-        if shards.join().await.is_err() && ending.problem.is_none() {
-            let text = "a generator thread panicked: this is a bug of fleetsim";
+        if shards.join(end_wait(self.options.scenario.device_count())).await.is_err()
+            && ending.problem.is_none()
+        {
+            let text = "a generator thread panicked or did not end: this is a bug of fleetsim";
             ending.problem = Some((Exit::Software, text.to_owned()));
         }
         Ok((collector, ending))

@@ -20,7 +20,7 @@ use crate::verdict::{self, Verdict};
 use super::collector::Collector;
 use super::pictures::Pictures;
 use super::shard::{ShardCommand, ShardReport};
-use super::shards::Shards;
+use super::shards::{Shards, end_wait};
 use super::signals::Signals;
 use super::{Injection, Options};
 
@@ -30,8 +30,6 @@ const TICK_US: u64 = 50_000;
 const CONNECT_STALL_US: u64 = 30_000_000;
 /// Between "begin" and the load's first instant: every shard has heard by then.
 const LEAD_US: u64 = 20_000;
-/// Shards that do not end within this after they were told to are stuck.
-const FINISH_WAIT_US: u64 = 5_000_000;
 
 /// How a run ended, beside what was measured.
 #[derive(Debug, Default)]
@@ -250,7 +248,7 @@ impl Conductor<'_> {
     /// Tells the shards to end and collects their last reports.
     async fn finish(&mut self) {
         self.shards.send_all(|| ShardCommand::Finish);
-        let deadline = self.clock.now().plus_micros(FINISH_WAIT_US);
+        let deadline = self.clock.now().plus(end_wait(self.devices));
         while !self.collector.finished() {
             let Some(Some(report)) = self.clock.timeout_at(deadline, self.reports.recv()).await else {
                 // The channel is closed: a shard has panicked. Or it is stuck: what it knew is lost.

@@ -10,8 +10,12 @@ use super::shard::{self, ShardCommand, ShardSetup};
 
 /// Commands a shard may have under way.
 pub(super) const COMMANDS_UNDER_WAY: usize = 16;
-/// A shard that is told to end and does not within this is stuck, and left behind.
-const JOIN_WAIT: Duration = Duration::from_secs(5);
+/// How long a shard of `devices` may take to end once it is told to, before it counts as stuck and is left
+/// behind. Each device says goodbye and gives its memory back: a few microseconds, many times that on a
+/// busy machine.
+pub(super) fn end_wait(devices: u64) -> Duration {
+    Duration::from_secs(5) + Duration::from_micros(devices.saturating_mul(100))
+}
 
 /// All shards.
 #[derive(Default)]
@@ -63,16 +67,15 @@ impl Shards {
         })
     }
 
-    /// Waits for all of them; an error if one has panicked or is stuck.
-    pub async fn join(self) -> Result<(), ()> {
+    /// Waits for all of them, each at most so long; an error if one has panicked or is stuck.
+    pub async fn join(self, wait: Duration) -> Result<(), ()> {
         let mut all = Ok(());
         for (commands, home) in self.shards {
             drop(commands);
             let well = match home {
                 Home::Thread { thread, ended } => {
                     // A thread that is stuck must not keep the outputs from being written.
-                    let stuck =
-                        ended.recv_timeout(JOIN_WAIT) == Err(std::sync::mpsc::RecvTimeoutError::Timeout);
+                    let stuck = ended.recv_timeout(wait) == Err(std::sync::mpsc::RecvTimeoutError::Timeout);
                     !stuck && matches!(thread.join(), Ok(Ok(())))
                 }
                 Home::Task(task) => task.await.is_ok(),
