@@ -77,6 +77,10 @@ pub(super) fn missing(bytes: &[u8]) -> usize {
 
 /// The packet type and the check of the four flag bits beside it (3.1.1, table 2.2; MQTT 5, 2.1.3).
 fn kind_from(first: u8, sender: Sender, version: Version) -> Result<PacketKind, Violation> {
+    // First, as it is what comes all the time; both ends may send it in both versions.
+    if first >> 4 == PacketKind::Publish as u8 {
+        return check_publish_flags(first & 0x0f).map(|()| PacketKind::Publish);
+    }
     let kind = match PacketKind::from_number(first >> 4) {
         Some(PacketKind::Auth) if version == Version::V311 => None,
         kind => kind,
@@ -85,7 +89,6 @@ fn kind_from(first: u8, sender: Sender, version: Version) -> Result<PacketKind, 
     check_sender(kind, sender, version)?;
     let flags = first & 0x0f;
     let expected = match kind {
-        PacketKind::Publish => return check_publish_flags(flags).map(|()| kind),
         PacketKind::Subscribe | PacketKind::Unsubscribe => 0b0010,
         _ => 0,
     };

@@ -218,6 +218,7 @@ fn topic_is_made_here(topic: &str) {
 }
 
 /// Appends the first byte and the remaining length, and makes room for the body.
+#[inline]
 fn header(out: &mut Vec<u8>, first: u8, body: usize) -> Result<(), EncodeError> {
     let remaining = u32::try_from(body).ok().filter(|_| body <= MAX_REMAINING);
     let remaining = remaining.ok_or(EncodeError::PacketTooLong(body))?;
@@ -228,6 +229,7 @@ fn header(out: &mut Vec<u8>, first: u8, body: usize) -> Result<(), EncodeError> 
 }
 
 /// Appends a variable byte integer of at most 268,435,455 in the fewest bytes.
+#[inline]
 fn variable(out: &mut Vec<u8>, value: u32) {
     let mut left = value;
     loop {
