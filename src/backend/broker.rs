@@ -155,7 +155,7 @@ impl Broker {
     pub fn publish(&mut self, message: &Message<'_>) -> Delivered {
         let now = self.clock.now();
         let mut delivered = Delivered::default();
-        if message.expires_at.is_some_and(|at| at < now) {
+        if message.expires_at.is_some_and(|at| at <= now) {
             self.tally.expired.add(1);
             return delivered;
         }
@@ -220,27 +220,32 @@ impl Broker {
         // One that fits no packet is refused for every subscriber as well, and counted there.
         let Ok(packet) = outgoing.encoded() else { return };
         let (qos, expires_at) = (message.qos, message.expires_at);
-        let kept = RetainedMessage { packet: Box::from(packet), qos, expires_at };
+        let kept =
+            RetainedMessage { from: message.from.map(Box::from), packet: Box::from(packet), qos, expires_at };
         // What there is no room for has a counter of its own.
         let _: Result<(), retained::Full> = self.retained.set(message.topic, kept, now);
     }
 
-    /// Gives what is retained for a filter to one who has subscribed to it, in the order of topics.
-    fn deliver_retained(&mut self, attached: &Attached, filter: &str, granted: mqtt::QoS) {
+    /// Gives what is retained for a filter to one who has subscribed to it, in the order of topics; returns
+    /// how many messages were looked at.
+    fn deliver_retained(&mut self, attached: &Attached, filter: &str, grant: Grant) -> usize {
         let now = self.clock.now();
         let books = Books { clock: self.clock, tally: &self.tally };
         let (session, tally, encoded) = (&attached.session, &self.tally, &mut self.encoded);
         self.retained.visit(filter, now, |retained| {
+            if grant.no_local && retained.from.as_deref() == Some(&**session.client_id()) {
+                return;
+            }
             let Some(publish) = message::read_again(&retained.packet) else { return };
             let message = Message { expires_at: retained.expires_at, ..Message::of(&publish) };
             let mut outgoing = Outgoing::new(&message, now, encoded);
-            match session.deliver(&mut outgoing, retained.qos.min(granted), true, books) {
+            match session.deliver(&mut outgoing, retained.qos.min(grant.qos), true, books) {
                 Ok(Taken::Sent) => tally.messages_out.add(1),
                 Ok(Taken::Kept(_)) => tally.kept.add(1),
                 Ok(Taken::Missed) => tally.missed_away.add(1),
                 Err(refusal) => tally.dropped(refusal),
             }
-        });
+        })
     }
 
     fn deliver(
@@ -289,24 +294,32 @@ impl Broker {
         filter: &str,
         grant: Grant,
         handling: RetainHandling,
+        look_at: &mut usize,
     ) -> Result<(), NotGranted> {
         let slot = slot_of_connection(&mut self.slots, attached).ok_or(NotGranted::NoSession)?;
-        // A subscription that is repeated would be taken even by a full session; that is not worth a look-up.
-        let held = slot.record.len();
-        if held >= MAX_SUBSCRIPTIONS || self.limits.check_subscriptions(held).is_err() {
-            return Err(NotGranted::TooMany);
+        // Never to a shared subscription (MQTT 5, 4.8.2).
+        let takes_retained = handling != RetainHandling::DoNotSend && !filter.starts_with("$share/");
+        if takes_retained && *look_at == 0 {
+            return Err(NotGranted::TooMuchRetained);
         }
         self.account.subscribe(self.clock.now()).map_err(|_| NotGranted::TooFast)?;
+        let held = slot.record.len();
+        let is_full = held >= MAX_SUBSCRIPTIONS || self.limits.check_subscriptions(held).is_err();
         let is_new = self.routes.subscribe(&mut slot.record, &slot.session, filter, grant)?;
+        if is_new && is_full {
+            // One that is repeated only changes what is there ([MQTT-3.8.4-3]), and is taken.
+            self.routes.unsubscribe(&mut slot.record, attached.session.key(), filter);
+            return Err(NotGranted::TooMany);
+        }
         self.subscriptions += u64::from(is_new);
         let wants_retained = match handling {
             RetainHandling::Send => true,
             RetainHandling::SendIfNew => is_new,
             RetainHandling::DoNotSend => false,
         };
-        // Never to a shared subscription (MQTT 5, 4.8.2).
-        if wants_retained && !filter.starts_with("$share/") {
-            self.deliver_retained(attached, filter, grant.qos);
+        if takes_retained && wants_retained {
+            let looked_at = self.deliver_retained(attached, filter, grant);
+            *look_at = look_at.saturating_sub(looked_at);
         }
         Ok(())
     }

@@ -189,6 +189,17 @@ impl Broker {
         }
     }
 
+    /// Ends an absent client's session, or publishes its will, if the time for it has come.
+    pub(super) fn end_what_is_due(&mut self, key: SessionKey) {
+        let now = self.clock.now();
+        let away = self.slots.get(key.index()).and_then(Option::as_ref).and_then(|slot| slot.away.as_ref());
+        let Some(away) = away else { return };
+        let will_at = away.will.as_ref().map(|(at, _)| *at);
+        if [away.ends_at, will_at].into_iter().flatten().any(|at| at <= now) {
+            self.fall_due(key, away.departure, now);
+        }
+    }
+
     /// A session that ends waits no longer, and neither does its will.
     pub(super) fn waits_no_longer(&mut self, key: SessionKey) {
         let Some(slot) = self.slots.get_mut(key.index()).and_then(Option::as_mut) else { return };

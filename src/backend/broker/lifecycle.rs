@@ -43,6 +43,10 @@ impl Broker {
     pub(super) fn attach(&mut self, arrival: &Arrival<'_>) -> (Attached, bool) {
         self.connections_total += 1;
         let connection = ConnectionNumber(self.connections_total);
+        // What has expired by now is over, whether the timer has been there or not.
+        if let Some(key) = self.by_client.get(arrival.client_id).copied() {
+            self.end_what_is_due(key);
+        }
         let existing = self.by_client.get(arrival.client_id).copied();
         if let Some(key) = existing {
             self.tally.takeovers.add(u64::from(is_connected(&self.slots, key)));

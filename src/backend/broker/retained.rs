@@ -27,6 +27,8 @@ const SWEEP_FROM: usize = 1024;
 /// A message that is kept for its topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct RetainedMessage {
+    /// The client that published it, if one did: it may not want its own messages back.
+    pub(super) from: Option<Box<str>>,
     /// The message in the form in which its keeper reads it again, topic included; of its exact size.
     pub(super) packet: Box<[u8]>,
     /// As it was published; a subscription may grant less.
@@ -85,12 +87,20 @@ impl Retained {
     }
 
     /// Visits the messages whose topics match `filter` and that have not expired, in the order of topics.
-    /// A wildcard at the front matches no `$` topic ([MQTT-4.7.2-1]).
-    pub(super) fn visit(&mut self, filter: &str, now: Instant, mut visit: impl FnMut(&RetainedMessage)) {
+    /// A wildcard at the front matches no `$` topic ([MQTT-4.7.2-1]). Returns how many messages were looked
+    /// at, matching or not: what it cost.
+    pub(super) fn visit(
+        &mut self,
+        filter: &str,
+        now: Instant,
+        mut visit: impl FnMut(&RetainedMessage),
+    ) -> usize {
         self.expire(now);
         let Some(wildcard) = filter.find(['+', '#']) else {
-            return self.by_topic.get(filter).into_iter().for_each(visit);
+            self.by_topic.get(filter).into_iter().for_each(visit);
+            return 1;
         };
+        let mut looked_at = 1;
         // What stands before the wildcard ends with a slash or is empty.
         let front = &filter[..wildcard];
         // "a/#" is also for "a", which comes before all that begins with "a/".
@@ -101,10 +111,12 @@ impl Retained {
         }
         let candidates = self.by_topic.range::<str, _>((Included(front), Unbounded));
         for (topic, message) in candidates.take_while(|(topic, _)| topic.starts_with(front)) {
+            looked_at += 1;
             if matches(filter, topic) {
                 visit(message);
             }
         }
+        looked_at
     }
 
     /// How many there are.
@@ -143,7 +155,7 @@ impl Retained {
 }
 
 fn cost(topic: &str, message: &RetainedMessage) -> usize {
-    OVERHEAD_BYTES + topic.len() + message.packet.len()
+    OVERHEAD_BYTES + topic.len() + message.packet.len() + message.from.as_ref().map_or(0, |from| from.len())
 }
 
 #[cfg(test)]
@@ -157,7 +169,7 @@ mod tests {
     }
 
     fn message(packet: impl AsRef<[u8]>, expires_at: Option<Instant>) -> RetainedMessage {
-        RetainedMessage { packet: Box::from(packet.as_ref()), qos: QoS::AtLeastOnce, expires_at }
+        RetainedMessage { from: None, packet: Box::from(packet.as_ref()), qos: QoS::AtLeastOnce, expires_at }
     }
 
     /// What is retained below `filter` at `now`, each packet being a text.

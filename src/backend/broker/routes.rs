@@ -66,6 +66,8 @@ pub(super) enum NotGranted {
     TooMany,
     /// The account has subscribed to as much as it may in a second.
     TooFast,
+    /// The SUBSCRIBE has looked at as many retained messages as one may.
+    TooMuchRetained,
     /// The session has ended or has another connection: its client will not read the answer.
     NoSession,
 }

@@ -239,6 +239,18 @@ async fn a_session_ends_when_its_client_has_been_away_for_too_long() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_session_that_is_over_is_not_resumed_though_no_timer_has_looked() {
+    let host = Router::new();
+    let connect = hello_5("c", 7);
+    subscribed(&host, &connect).await.vanish().await;
+    // Not `after`, which is the timer.
+    host.clock.sleep_until(host.clock.now().plus(7 * SECOND)).await;
+    let (_client, present) = Client::connect(&host, &connect).await;
+    assert!(!present);
+    assert_eq!((host.counters().sessions_expired, host.counters().sessions), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_session_that_never_expires_does_not() {
     let host = Router::new();
     subscribed(&host, &hello_5("c", u32::MAX)).await.vanish().await;

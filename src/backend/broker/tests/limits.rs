@@ -196,3 +196,15 @@ async fn bytes_over_512_kib_a_second_are_late_and_none_is_lost() {
     assert!((900..1200).contains(&took_ms), "a second's worth at once and as much in the next: {took_ms} ms");
     assert_eq!(host.published().len(), 8);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_full_session_may_repeat_its_subscriptions() {
+    let host = aws();
+    let mut client = Client::connected(&host, "c").await;
+    for number in 0..50 {
+        client.subscribe(&[(&format!("t/{number}"), QoS::AtLeastOnce)]).await;
+    }
+    client.subscribe_with(&[FilterRequest::new("t/50", QoS::AtLeastOnce)], &[0x80]).await;
+    client.subscribe(&[("t/0", QoS::AtMostOnce)]).await;
+    assert_eq!(host.counters().subscriptions, 50);
+}

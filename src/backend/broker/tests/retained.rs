@@ -1,5 +1,6 @@
 //! Who gets what is retained, and when it is forgotten.
 
+use super::super::retained as store;
 use super::*;
 
 fn retained<'a>(topic: &'a str, payload: &'a [u8]) -> Message<'a> {
@@ -106,4 +107,30 @@ async fn a_will_may_be_retained() {
     let mut watcher = Client::connected(&host, "watcher").await;
     let request = FilterRequest::new("gone", QoS::AtMostOnce);
     assert_eq!(brought(&mut watcher, request).await, pairs(&[("gone", b"x")]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_local_holds_for_what_is_retained_too() {
+    let host = Router::new();
+    let (mut client, _) = Client::connect(&host, &hello_5("c", 0)).await;
+    client.publish(&Publish { retain: true, ..message("own", None) }).await;
+    client.settle().await;
+    host.publish_message(&retained("foreign", b"x"));
+    let request = FilterRequest { no_local: true, ..FilterRequest::new("+", QoS::AtMostOnce) };
+    assert_eq!(brought(&mut client, request).await, pairs(&[("foreign", b"x")]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_subscribe_looks_at_all_retained_messages_no_more_than_once() {
+    let host = Router::new();
+    let each = store::MAX_MESSAGES / 2;
+    for number in 0..each {
+        host.publish_message(&retained(&format!("t/{number}"), b"x"));
+    }
+    let (mut client, _) = Client::connect(&host, &hello_5("c", 0)).await;
+    // Three walks over all of them, of which two fit.
+    let walks = ["+/none", "+/nobody", "+/nothing"].map(|filter| FilterRequest::new(filter, QoS::AtMostOnce));
+    let quota = ReasonCode::QuotaExceeded.number();
+    client.subscribe_with(&walks, &[0, 0, quota]).await;
+    client.subscribe_with(&walks[2..], &[0]).await;
 }

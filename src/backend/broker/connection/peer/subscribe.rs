@@ -8,6 +8,10 @@ use crate::mqtt::{
     FilterRequest, ReasonCode, SubAck, Subscribe, UnsubAck, Unsubscribe, Version, Violation, encode,
 };
 
+/// Retained messages that one SUBSCRIBE may look at: once all there may be. Otherwise a packet full of
+/// wildcards could hold the backend for minutes.
+const RETAINED_LOOKED_AT: usize = 100_000;
+
 impl<H: Host> Peer<H> {
     pub(super) fn subscribe(&mut self, subscribe: &Subscribe<'_>) -> Result<(), End> {
         if subscribe.subscription_id.is_some() {
@@ -23,8 +27,9 @@ impl<H: Host> Peer<H> {
         };
         let allowed: Vec<Result<(), Refused>> = subscribe.filters().map(may).collect();
         let grant = |broker: &mut Broker| -> Vec<Result<QosCode, Refused>> {
+            let mut look_at = RETAINED_LOOKED_AT;
             let one = |(request, allowed): (FilterRequest<'_>, &Result<(), Refused>)| {
-                allowed.and_then(|()| grant_one(broker, attached, &request))
+                allowed.and_then(|()| grant_one(broker, attached, &request, &mut look_at))
             };
             subscribe.filters().zip(&allowed).map(one).collect()
         };
@@ -84,7 +89,9 @@ impl Refused {
             Self::NotGranted(NotGranted::TooLarge | NotGranted::MalformedShare) => {
                 ReasonCode::TopicFilterInvalid
             }
-            Self::NotGranted(NotGranted::TooMany | NotGranted::TooFast) => ReasonCode::QuotaExceeded,
+            Self::NotGranted(NotGranted::TooMany | NotGranted::TooFast | NotGranted::TooMuchRetained) => {
+                ReasonCode::QuotaExceeded
+            }
             Self::OverLimit(reason) => reason,
             Self::NotGranted(NotGranted::NoSession) => ReasonCode::UnspecifiedError,
         }
@@ -100,6 +107,9 @@ impl Refused {
             Self::NotGranted(NotGranted::MalformedShare) => "a shared subscription is $share/<name>/<filter>",
             Self::NotGranted(NotGranted::TooMany) => "the session has as many subscriptions as it may have",
             Self::NotGranted(NotGranted::TooFast) => "the account subscribes too often",
+            Self::NotGranted(NotGranted::TooMuchRetained) => {
+                "one SUBSCRIBE may not ask for so many retained messages; ask in several"
+            }
             Self::NotGranted(NotGranted::NoSession) => "the session has ended",
             Self::OverLimit(ReasonCode::QuotaExceeded) => "one SUBSCRIBE may not have so many filters",
             Self::OverLimit(_) => "the filter is longer or deeper than the limits of this broker",
@@ -107,7 +117,8 @@ impl Refused {
     }
 
     fn is_over_limit(self) -> bool {
-        matches!(self, Self::OverLimit(_) | Self::NotGranted(NotGranted::TooMany | NotGranted::TooFast))
+        use NotGranted::{TooFast, TooMany, TooMuchRetained};
+        matches!(self, Self::OverLimit(_) | Self::NotGranted(TooMany | TooFast | TooMuchRetained))
     }
 }
 
@@ -115,9 +126,10 @@ fn grant_one(
     broker: &mut Broker,
     attached: &Attached,
     request: &FilterRequest<'_>,
+    look_at: &mut usize,
 ) -> Result<QosCode, Refused> {
     let FilterRequest { filter, qos, no_local, retain_as_published, retain_handling } = *request;
     let grant = Grant { qos, no_local, retain_as_published };
-    let granted = broker.subscribe(attached, filter, grant, retain_handling);
+    let granted = broker.subscribe(attached, filter, grant, retain_handling, look_at);
     granted.map(|()| qos as u8).map_err(Refused::NotGranted)
 }
