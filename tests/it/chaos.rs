@@ -17,7 +17,7 @@ use tokio::sync::watch;
 
 /// Both versions of MQTT, kept and clean sessions, drops at any time and in mid-command, late, repeated,
 /// failed and missing answers, and time-outs short enough to meet all of them.
-const SCENARIO: &str = "
+pub const SCENARIO: &str = "
 version: 1
 name: chaos
 groups:

@@ -52,7 +52,7 @@ fn scenarios_of_this_release_pass_and_the_others_are_refused_by_name() {
             }
         }
     }
-    for name in ["quickstart", "fleet-5000"] {
+    for name in ["quickstart", "fleet-5000", "day"] {
         let path = root().join(format!("scenarios/{name}.yaml"));
         let scenario = parse_file(&path).unwrap_or_else(|problems| panic!("{problems}"));
         assert_eq!(warnings(&scenario), Vec::<String>::new(), "{name}");
@@ -144,7 +144,7 @@ fn a_resolved_scenario_is_the_same_scenario() {
     let text =
         FULL.replace(target, "target: { embedded: { transport: memory,").replace("via: http", "via: direct");
     assert_comes_back(&parse("memory.yaml", &text, &Variables::default()).unwrap());
-    for name in ["quickstart", "fleet-5000"] {
+    for name in ["quickstart", "fleet-5000", "day"] {
         assert_comes_back(&parse_file(&root().join(format!("scenarios/{name}.yaml"))).unwrap());
     }
 }

@@ -47,7 +47,8 @@ fn the_same_seed_gives_the_same_result_byte_for_byte() {
 #[test]
 fn the_same_seed_gives_the_same_result_in_another_process() {
     let folder = tempfile::tempdir().unwrap();
-    let scenario = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/quickstart.yaml");
+    let scenario = folder.path().join("chaos.yaml");
+    fs::write(&scenario, chaos::SCENARIO).unwrap();
     let results = ["one.json", "other.json"].map(|name| {
         let path = folder.path().join(name);
         let output = Command::new(env!("CARGO_BIN_EXE_fleetsim"))
