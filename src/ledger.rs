@@ -340,6 +340,7 @@ impl Ledger {
     pub fn reported(&mut self, id: &ExecutionId, planned: Instant, now: Instant, report: Report) {
         if let Some(side) = self.side_mut(id) {
             // A resend after a reconnect keeps the first instants.
+            side.reported_again = side.reported.is_some();
             if side.reported.is_none() {
                 side.report_planned = Some(planned);
                 side.reported = Some(now);

@@ -82,7 +82,7 @@ fn with_record(entry: &Entry, record: &Record, now: Instant, holder: Holder) -> 
         Status::Rejected => Class::Rejected,
     };
     let mut findings = Vec::new();
-    if contradicts(entry, record) {
+    if contradicts(entry, record) || was_taken_and_refused(entry) {
         findings.push((Finding::Contradicted, false));
     }
     if entry.side.reply_missed && entry.side.confirmed.is_none() {
@@ -191,6 +191,13 @@ fn contradicts(entry: &Entry, record: &Record) -> bool {
     };
     let agrees = report.status == record.status && report.reason.as_deref() == record.reason.as_ref();
     !agrees
+}
+
+/// The backend said no to an end that its record has all the same. A report that was sent again, because
+/// the reply to the first was lost, is rightly refused: the execution has ended by then.
+fn was_taken_and_refused(entry: &Entry) -> bool {
+    let side = &entry.side;
+    matches!(side.reply, Some(Reply::Rejected(_))) && !side.reported_again
 }
 
 /// When the execution has surely timed out.

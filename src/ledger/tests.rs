@@ -273,6 +273,24 @@ fn an_answer_sent_again_after_its_reply_was_lost_is_explained() {
 }
 
 #[test]
+fn an_end_that_was_refused_and_is_in_the_record_all_the_same_is_a_contradiction() {
+    for (again, contradicted) in [(false, 1), (true, 0)] {
+        let mut bench = Bench::new();
+        bench.started(1);
+        bench.held(1, 1006, ends_after(10));
+        bench.reports(1, 1016, 1016, Status::Succeeded);
+        if again {
+            bench.reports(1, 3_000, 3_000, Status::Succeeded);
+        }
+        bench.ledger.confirmed(&id(1), at(3_001), Reply::Rejected("TerminalStateReached".into()));
+        bench.settle(3_002, &record(Status::Succeeded, Some(20)), Some(0));
+        let counts = bench.counts();
+        assert_eq!(counts.finding(Finding::Contradicted).unexplained, contradicted, "sent again: {again}");
+        assert_eq!(counts.class(Class::Succeeded), 1);
+    }
+}
+
+#[test]
 fn a_reply_that_a_disconnect_has_cost_is_unconfirmed_and_explained() {
     for (status, class) in [(Status::Succeeded, Class::Succeeded), (Status::TimedOut, Class::TimedOutCloud)] {
         let mut bench = Bench::new();
