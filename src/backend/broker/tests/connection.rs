@@ -261,6 +261,26 @@ async fn a_slow_reader_loses_messages_and_they_are_counted() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_slow_reader_gets_every_message_of_qos_1_that_its_session_can_keep() {
+    let host = Router::new();
+    let mut slow = Client::raw(&host, &CancellationToken::new(), 4096);
+    slow.write(|out| encode::connect(out, &hello("slow")).unwrap()).await;
+    slow.expect(accepted()).await;
+    slow.subscribe(&[("a", QoS::AtLeastOnce)]).await;
+    for number in 0..40 {
+        let delivered = host.send("a", &[number; 100 * 1024], QoS::AtLeastOnce);
+        assert_eq!(delivered.sessions + delivered.kept, 1);
+        tokio::task::yield_now().await;
+    }
+    assert!(host.counters().kept > 10);
+    for number in 0..40 {
+        slow.expect_message("a", &[number; 100 * 1024], Some(u16::from(number) + 1)).await;
+    }
+    slow.settle().await;
+    assert_eq!((host.counters().dropped(), host.counters().messages_out), (0, 40));
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_a_client_leaves_unacknowledged_makes_later_messages_wait() {
     let host = Router::new();
     let mut client = Client::connected(&host, "c").await;
