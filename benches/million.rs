@@ -51,10 +51,13 @@ fn main() {
         let devices = devices.to_string();
         let again = |arguments: &[&str]| {
             let program = std::env::current_exe().expect("this program has a path");
-            Command::new(program).args(arguments).stderr(Stdio::inherit()).output().expect("it runs again")
+            let again = Command::new(program).args(arguments).stderr(Stdio::inherit()).output();
+            let again = again.expect("it runs again");
+            assert!(again.status.success(), "{arguments:?} failed: {}", again.status);
+            String::from_utf8(again.stdout).expect("it prints text")
         };
-        let bare = String::from_utf8(again(&[BARE, &devices]).stdout).expect("a number");
-        print!("{}", String::from_utf8_lossy(&again(&[FLEET, &devices, bare.trim()]).stdout));
+        let bare = again(&[BARE, &devices]);
+        print!("{}", again(&[FLEET, &devices, bare.trim()]));
     }
 }
 
