@@ -207,6 +207,18 @@ mod tests {
     }
 
     #[test]
+    fn a_virtual_run_says_what_its_latencies_are_and_shows_no_processor() {
+        let mut report = sample::report(sample::done(), Exit::Thresholds);
+        (report.is_virtual, report.wall_clock.elapsed) = (true, Duration::from_millis(1_801));
+        let text = plain(&report);
+        assert!(
+            text.contains("clock virtual: latencies are the configured delays · 1.80s of real time (×20)"),
+            "{text}"
+        );
+        assert!(!text.contains("CPU") && plain(&sample::report(sample::done(), Exit::Ok)).contains("CPU"));
+    }
+
+    #[test]
     fn a_stopped_run_judges_no_threshold() {
         let mut snapshot = sample::measuring();
         snapshot.phase = Phase::Done;

@@ -143,6 +143,14 @@ mod tests {
     }
 
     #[test]
+    fn a_line_of_virtual_time_says_so_and_how_fast_it_goes() {
+        let mut snapshot = sample::connecting();
+        snapshot.wall_elapsed = Some(snapshot.elapsed / 120);
+        let line = progress_line(&snapshot, Duration::from_secs(1));
+        assert!(line.contains(" virtual ×120  connect "), "{line}");
+    }
+
+    #[test]
     fn percentiles_of_a_longer_interval_are_marked_as_bounds() {
         let snapshot = sample::measuring();
         assert!(!progress_line(&snapshot, Duration::ZERO).contains('≤'));

@@ -119,6 +119,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_speed_up_is_whole_above_ten_and_never_rounded_up() {
+        let seconds = Duration::from_secs;
+        for (virtual_time, real, shown) in [
+            (seconds(86_400), seconds(60), Some("×1 440")),
+            (seconds(86_400), seconds(61), Some("×1 416")),
+            (seconds(10), seconds(1), Some("×10")),
+            (Duration::from_millis(9_999), seconds(1), Some("×9.9")),
+            (seconds(1), seconds(4), Some("×0.2")),
+            (seconds(0), seconds(4), Some("×0.0")),
+            (seconds(1), seconds(0), None),
+        ] {
+            assert_eq!(speed_up(virtual_time, real).as_deref(), shown, "{virtual_time:?} in {real:?}");
+        }
+    }
+
+    #[test]
     fn text_from_outside_carries_no_escape_sequence_to_the_terminal() {
         for (text, shown) in [
             ("ThrottlingException", "ThrottlingException"),

@@ -1,8 +1,9 @@
 //! Runs on simulated time: they repeat to the last byte, hold under chaos, and time out to the millisecond.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use fleetsim::backend::broker::Limits;
@@ -13,6 +14,7 @@ use fleetsim::report;
 use fleetsim::seed::Seed;
 use fleetsim::transport::Listener;
 use parking_lot::Mutex;
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::task::LocalSet;
 use tokio_util::sync::CancellationToken;
 
@@ -82,6 +84,35 @@ fn whatever_the_seed_nothing_is_lost_and_both_sides_agree() {
             panic!("{failure}\nrepeat with FLEETSIM_FIRST_SEED={seed} FLEETSIM_SEEDS=1");
         }
     }
+}
+
+/// Nobody could wait for the end of this run, in whichever time.
+#[test]
+fn a_signal_stops_virtual_time_as_it_stops_real_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let (scenario, json) = (folder.path().join("years.yaml"), folder.path().join("out.json"));
+    let text = "version: 1\nname: years\nseed: 3\ngroups: { g: { count: 10, behavior: { delay: 10ms } } }\nworkloads:\n  w:\n    \
+                command: { name: c, timeout: 20s }\n    load: { arrival_rate: { stages: [{ rate: 50/s, duration: 366d }] } }\n";
+    fs::write(&scenario, text).unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_fleetsim"))
+        .args(["run", "--virtual-time", "--tui", "off", "--json"])
+        .args([&json, &scenario])
+        .stderr(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap());
+    let mut said = String::new();
+    while !said.contains("load begins") {
+        assert!(lines.read_line(&mut said).unwrap() > 0, "the run ended before its load:\n{said}");
+    }
+    let pid = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+    kill_process(pid, Signal::INT).unwrap();
+    lines.read_to_string(&mut said).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(105), "{said}");
+    let result: serde_json::Value = serde_json::from_str(&fs::read_to_string(&json).unwrap()).unwrap();
+    assert_eq!((&result["run"]["stopped"], &result["run"]["clock"]), (&true.into(), &"virtual".into()));
+    assert_eq!(result["totals"]["measured"]["classes"]["unfinished"], 0, "what was open was waited for");
 }
 
 #[test]
