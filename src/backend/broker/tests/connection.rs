@@ -268,13 +268,13 @@ async fn a_slow_reader_gets_every_message_of_qos_1_that_its_session_can_keep() {
     slow.expect(accepted()).await;
     slow.subscribe(&[("a", QoS::AtLeastOnce)]).await;
     for number in 0..40 {
-        let delivered = host.send("a", &[number; 100 * 1024], QoS::AtLeastOnce);
+        let delivered = host.send("a", &vec![number; 100 * 1024], QoS::AtLeastOnce);
         assert_eq!(delivered.sessions + delivered.kept, 1);
         tokio::task::yield_now().await;
     }
     assert!(host.counters().kept > 10);
     for number in 0..40 {
-        slow.expect_message("a", &[number; 100 * 1024], Some(u16::from(number) + 1)).await;
+        slow.expect_message("a", &vec![number; 100 * 1024], Some(u16::from(number) + 1)).await;
     }
     slow.settle().await;
     assert_eq!((host.counters().dropped(), host.counters().messages_out), (0, 40));
