@@ -340,11 +340,12 @@ impl Ledger {
     pub fn reported(&mut self, id: &ExecutionId, planned: Instant, now: Instant, report: Report) {
         if let Some(side) = self.side_mut(id) {
             // A resend after a reconnect keeps the first instants.
-            side.reported_again = side.reported.is_some();
             if side.reported.is_none() {
                 side.report_planned = Some(planned);
                 side.reported = Some(now);
                 side.report = Some(report);
+            } else {
+                side.reported_again = side.reported_again.saturating_add(1);
             }
         }
     }

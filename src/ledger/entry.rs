@@ -82,8 +82,8 @@ pub(super) struct DeviceSide {
     pub report_planned: Option<Instant>,
     pub reported: Option<Instant>,
     pub report: Option<Report>,
-    /// The report was sent once more because its reply was lost with the connection.
-    pub reported_again: bool,
+    /// How often the report was sent again because its reply was lost with the connection.
+    pub reported_again: u16,
     pub confirmed: Option<Instant>,
     pub reply: Option<Reply>,
     /// The device stopped waiting for the reply.

@@ -197,7 +197,7 @@ fn contradicts(entry: &Entry, record: &Record) -> bool {
 /// the reply to the first was lost, is rightly refused: the execution has ended by then.
 fn was_taken_and_refused(entry: &Entry) -> bool {
     let side = &entry.side;
-    matches!(side.reply, Some(Reply::Rejected(_))) && !side.reported_again
+    matches!(side.reply, Some(Reply::Rejected(_))) && side.reported_again == 0
 }
 
 /// When the execution has surely timed out.
