@@ -20,7 +20,7 @@ use crate::clock::{Clock, Instant};
 use crate::ledger::{EntryKey, Ledger, Origin};
 use crate::plan::{Arrival, DeviceId, Plan, ShardArrivals};
 use crate::protocol::{TargetKind, TargetName};
-use crate::scenario::Target;
+use crate::scenario::{Target, Via};
 use crate::stats::Part;
 use crate::units::micros;
 
@@ -45,6 +45,8 @@ pub struct Driver {
     workloads: Vec<WorkloadTarget>,
     /// How long a start may wait for a connection, and then for its answer.
     timeout_us: u64,
+    /// Starts are calls: they wait for no connection.
+    is_direct: bool,
     region: String,
     account: String,
 }
@@ -83,6 +85,7 @@ impl Driver {
             queued: Notify::new(),
             workloads: workloads.collect(),
             timeout_us: micros(plan.scenario().driver.timeout),
+            is_direct: plan.scenario().driver.via == Via::Direct,
             region: target.region.clone(),
             account: target.account.clone(),
             plan,

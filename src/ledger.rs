@@ -197,6 +197,13 @@ impl Ledger {
         counts.decide(Class::Unsent);
     }
 
+    /// The start was not picked up when it was entered: it waited for the generator until `now`.
+    pub fn picked_only_now(&mut self, key: EntryKey, now: Instant) {
+        if let Some(entry) = self.entry_mut(key) {
+            entry.picked = now;
+        }
+    }
+
     /// The start was written to a connection.
     pub fn written(&mut self, key: EntryKey, now: Instant) {
         let Some(entry) = self.entry_mut(key) else { return };

@@ -44,7 +44,12 @@ impl Driver {
         }
     }
 
-    async fn start(&self, api: &mut impl CommandsApi, job: Job, device: &mut String) {
+    async fn start(&self, api: &mut impl CommandsApi, mut job: Job, device: &mut String) {
+        if self.is_direct {
+            // A direct start waits for this thread alone: that is the generator's lag, not the target's.
+            job.picked = self.clock.now();
+            self.ledger.borrow_mut().picked_only_now(job.key, job.picked);
+        }
         let give_up = job.picked.plus_micros(self.timeout_us);
         loop {
             let now = self.clock.now();

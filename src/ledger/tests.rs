@@ -138,6 +138,17 @@ fn a_plain_execution_is_struck_off_once_with_all_its_spans() {
 }
 
 #[test]
+fn what_a_start_waits_for_the_generator_is_lag_and_not_the_targets() {
+    let mut bench = Bench::new();
+    let key = bench.ledger.enter(Bench::origin(), at(1000), at(1001), TIMEOUT_US).unwrap();
+    bench.ledger.picked_only_now(key, at(1700));
+    bench.ledger.written(key, at(1700));
+    bench.ledger.refused(key, at(1701), &Arc::from("ThrottlingException"));
+    near(bench.span(Span::ScheduleLag, Outcome::Other), 700_000);
+    near(bench.span(Span::StartWait, Outcome::Other), 0);
+}
+
+#[test]
 fn a_device_may_be_done_before_the_start_is_answered() {
     let mut bench = Bench::new();
     let key = bench.sent();
