@@ -19,31 +19,40 @@ pub enum Exit {
     Software,
     /// An output cannot be written.
     CantCreate,
+    /// AWS credentials or the consent to use them are missing.
+    NoPermission,
+    /// Slower than the baseline it was compared with.
+    Regression,
     /// The run is not valid: the generator fell behind.
     Void,
     /// Thresholds failed.
     Thresholds,
     /// Stopped by the user; outputs written.
     Stopped,
+    /// A rollout stopped itself by `abort_when`, while no threshold failed.
+    RolloutAborted,
 }
 
 /// What is shown when several hold: the first of these that does.
-const PRIORITY: [Exit; 10] = [
+const PRIORITY: [Exit; 13] = [
     Exit::Usage,
     Exit::NoInput,
     Exit::Data,
+    Exit::NoPermission,
     Exit::Software,
     Exit::CantCreate,
     Exit::Stopped,
     Exit::Unavailable,
     Exit::Void,
     Exit::Thresholds,
+    Exit::Regression,
+    Exit::RolloutAborted,
     Exit::Ok,
 ];
 
 impl Exit {
     /// Every exit, most important first.
-    pub const ALL: [Exit; 10] = PRIORITY;
+    pub const ALL: [Exit; 13] = PRIORITY;
 
     /// The process exit code (sysexits.h from 64 to 78; 98 and 99 as k6 users know them).
     pub const fn code(self) -> u8 {
@@ -55,9 +64,12 @@ impl Exit {
             Exit::Unavailable => 69,
             Exit::Software => 70,
             Exit::CantCreate => 73,
+            Exit::NoPermission => 77,
+            Exit::Regression => 97,
             Exit::Void => 98,
             Exit::Thresholds => 99,
             Exit::Stopped => 105,
+            Exit::RolloutAborted => 108,
         }
     }
 
@@ -73,9 +85,12 @@ impl Exit {
             }
             Exit::Software => "a bug of fleetsim (outputs still written)",
             Exit::CantCreate => "cannot write an output",
+            Exit::NoPermission => "AWS credentials or consent missing",
+            Exit::Regression => "slower than the baseline",
             Exit::Void => "run not valid: the generator fell behind",
             Exit::Thresholds => "thresholds failed",
             Exit::Stopped => "stopped by the user, outputs written",
+            Exit::RolloutAborted => "rollout stopped by abort_when while no threshold failed",
         }
     }
 
@@ -111,6 +126,8 @@ mod tests {
             Exit::Unavailable,
             Exit::Void,
             Exit::Thresholds,
+            Exit::Regression,
+            Exit::RolloutAborted,
             Exit::Ok,
         ];
         for (i, high) in rank.iter().enumerate() {
@@ -125,6 +142,6 @@ mod tests {
     fn codes_are_distinct() {
         let mut codes: Vec<u8> = Exit::ALL.iter().map(|exit| exit.code()).collect();
         codes.sort_unstable();
-        assert_eq!(codes, [0, 2, 65, 66, 69, 70, 73, 98, 99, 105]);
+        assert_eq!(codes, [0, 2, 65, 66, 69, 70, 73, 77, 97, 98, 99, 105, 108]);
     }
 }

@@ -65,13 +65,16 @@ pub struct RunReport {
 }
 
 impl RunReport {
-    /// The run in one word: `PASSED`, `FAILED`, `VOID`, `STOPPED`, or `ERROR` when it could not be done.
+    /// The run in one word: `PASSED`, `FAILED`, `VOID`, `STOPPED`, `REGRESSED` (slower than its baseline),
+    /// `ABORTED` (a rollout by its own rule), or `ERROR` when it could not be done.
     pub fn word(&self) -> &'static str {
         match self.exit {
             Exit::Ok => "PASSED",
             Exit::Thresholds => "FAILED",
             Exit::Void => "VOID",
             Exit::Stopped => "STOPPED",
+            Exit::Regression => "REGRESSED",
+            Exit::RolloutAborted => "ABORTED",
             _ => "ERROR",
         }
     }

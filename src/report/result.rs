@@ -114,7 +114,7 @@ pub struct Run {
     pub wall_clock: WallClockResult,
     /// The phase it ended in: `done` unless it was cut short.
     pub phase: String,
-    /// `PASSED`, `FAILED`, `VOID`, `STOPPED` or `ERROR`.
+    /// `PASSED`, `FAILED`, `VOID`, `STOPPED`, `REGRESSED`, `ABORTED` or `ERROR`.
     pub verdict: String,
     /// The process exit code.
     pub exit: u8,
