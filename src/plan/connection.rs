@@ -28,14 +28,14 @@ impl Plan {
     /// dropped by the clock.
     pub fn drops_after_us(&self, device: DeviceId, connection: u32) -> Option<u64> {
         let (group, _) = self.subject(device);
-        let every = group.connect.drops?.every?;
-        Some(self.sample(&every, Purpose::Drop, device, u64::from(connection)))
+        let every = group.connect.drops.as_ref()?.every.as_ref()?;
+        Some(self.sample(every, Purpose::Drop, device, u64::from(connection)))
     }
 
     /// How long a device stays away after its `connection` was dropped by plan, in µs.
     pub fn down_for_us(&self, device: DeviceId, connection: u32) -> u64 {
         let (group, _) = self.subject(device);
-        let Some(drops) = group.connect.drops else { return 0 };
+        let Some(drops) = &group.connect.drops else { return 0 };
         self.sample(&drops.down_for, Purpose::DownFor, device, u64::from(connection))
     }
 

@@ -30,7 +30,7 @@ impl Plan {
     pub fn decision(&self, device: DeviceId, n: u64) -> Decision {
         let (group, subject) = self.subject(device);
         let draws = Draws { seed: self.seed, subject, n };
-        let drops = group.connect.drops.map_or(Share::ZERO, |drops| drops.mid_command);
+        let drops = group.connect.drops.as_ref().map_or(Share::ZERO, |drops| drops.mid_command);
         decide(&group.behavior, drops, &draws)
     }
 }
@@ -65,7 +65,7 @@ fn decide(behavior: &Behavior, drops: Share, draws: &Draws) -> Decision {
         hit
     });
     let kind = chosen.map_or(OutcomeKind::Succeeded, |(outcome, _)| outcome.kind);
-    let delay = chosen.and_then(|(outcome, _)| outcome.delay).unwrap_or(behavior.delay);
+    let delay = chosen.and_then(|(outcome, _)| outcome.delay.as_ref()).unwrap_or(&behavior.delay);
     let purpose = if kind == OutcomeKind::Late { Purpose::Late } else { Purpose::Delay };
     Decision {
         kind,
@@ -73,6 +73,7 @@ fn decide(behavior: &Behavior, drops: Share, draws: &Draws) -> Decision {
         // A device that refuses, or says nothing, does not report progress first.
         accept_us: behavior
             .accept_delay
+            .as_ref()
             .filter(|_| !matches!(kind, OutcomeKind::Rejected | OutcomeKind::NoAnswer))
             .map(|delay| delay.sample_us(&mut draws.at(Purpose::Accept))),
         delay_us: delay.sample_us(&mut draws.at(purpose)),

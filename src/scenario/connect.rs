@@ -6,7 +6,7 @@ use crate::dist::Delay;
 use crate::units::{Rate, Share};
 
 /// How devices connect.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Connect {
     /// Connects per second over the whole run; `None` = as fast as the target answers.
     pub rate: Option<Rate>,
@@ -108,7 +108,7 @@ impl Jitter {
 }
 
 /// Connections that break by plan: the stream is dropped without DISCONNECT.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Drops {
     /// From subscribed to the drop, drawn for each connection; `None` = not at random instants.
     pub every: Option<Delay>,

@@ -3,9 +3,10 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
+use sha2::{Digest as _, Sha256};
 
-use crate::dist::Delay;
+use crate::dist::{Delay, Empirical, Part, Source};
 use crate::units::{Rate, Share, micros};
 
 /// `1m30s`, `250ms`, `0s`.
@@ -61,16 +62,50 @@ pub(super) fn share(share: Share) -> String {
 
 /// A duration, a range, or the distribution by name.
 pub(super) fn delay(delay: &Delay) -> Value {
-    match *delay {
-        Delay::Constant { us } => json!(duration_us(us)),
+    match delay {
+        Delay::Constant { us } => json!(duration_us(*us)),
         Delay::Uniform { min_us, max_us } => {
-            json!(format!("{}..{}", duration_us(min_us), duration_us(max_us)))
+            json!(format!("{}..{}", duration_us(*min_us), duration_us(*max_us)))
         }
         Delay::LogNormal { mu, sigma } => {
-            let (p50, p99) = percentiles(mu, sigma);
+            let (p50, p99) = percentiles(*mu, *sigma);
             json!({ "lognormal": { "p50": duration_us(p50), "p99": duration_us(p99) } })
         }
+        Delay::Normal { mean_us, sd_us } => {
+            json!({ "normal": { "mean": duration_us(*mean_us), "sd": duration_us(*sd_us) } })
+        }
+        Delay::Exponential { mean_us } => json!({ "exponential": { "mean": duration_us(*mean_us) } }),
+        Delay::Pareto { min_us, shape } => {
+            json!({ "pareto": { "min": duration_us(*min_us), "shape": shape } })
+        }
+        Delay::Empirical(table) => empirical(table),
+        Delay::Mix(parts) => {
+            let part = |part: &Part| json!({ "weight": part.weight, "of": self::delay(&part.of) });
+            json!({ "mix": parts.iter().map(part).collect::<Vec<_>>() })
+        }
     }
+}
+
+fn empirical(table: &Empirical) -> Value {
+    let Source { file, column, unit } = &table.source;
+    let mut all = Map::new();
+    all.insert("file".to_owned(), json!(file));
+    if let Some(column) = column {
+        all.insert("column".to_owned(), json!(column));
+    }
+    all.insert("unit".to_owned(), json!(unit.name()));
+    all.insert("sha256".to_owned(), json!(digest(table)));
+    json!({ "empirical": all })
+}
+
+/// SHA-256, in hexadecimal, of the delays in a table: where two have the same, the same was measured.
+pub(super) fn digest(table: &Empirical) -> String {
+    let mut hash = Sha256::new();
+    table.numbers().for_each(|number| hash.update(number.to_le_bytes()));
+    hash.finalize().iter().fold(String::new(), |mut hex, byte| {
+        write!(hex, "{byte:02x}").expect("writing to a String cannot fail");
+        hex
+    })
 }
 
 /// The p50 and p99, in µs, that a log-normal delay was made of.

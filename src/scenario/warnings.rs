@@ -97,12 +97,12 @@ fn longest_timeout_us(group: usize, scenario: &Scenario) -> f64 {
 
 /// Mean time for which an execution occupies its device.
 fn mean_service_us(behavior: &Behavior, timeout_us: f64) -> f64 {
-    let accept = behavior.accept_delay.as_ref().map_or(0.0, mean_us);
+    let accept = behavior.accept_delay.as_ref().map_or(0.0, Delay::mean_us);
     let special: f64 = behavior
         .outcomes
         .iter()
         .map(|outcome| {
-            let delay = mean_us(outcome.delay.as_ref().unwrap_or(&behavior.delay));
+            let delay = outcome.delay.as_ref().unwrap_or(&behavior.delay).mean_us();
             outcome.share.fraction()
                 * match outcome.kind {
                     OutcomeKind::Succeeded | OutcomeKind::Failed | OutcomeKind::TimedOut => accept + delay,
@@ -116,22 +116,13 @@ fn mean_service_us(behavior: &Behavior, timeout_us: f64) -> f64 {
         })
         .sum();
     let shares: f64 = behavior.outcomes.iter().map(|outcome| outcome.share.fraction()).sum();
-    special + (1.0 - shares).max(0.0) * (accept + mean_us(&behavior.delay))
-}
-
-#[expect(clippy::cast_precision_loss, reason = "delays are far below 2^53 µs")]
-fn mean_us(delay: &Delay) -> f64 {
-    match *delay {
-        Delay::Constant { us } => us as f64,
-        Delay::Uniform { min_us, max_us } => f64::midpoint(min_us as f64, max_us as f64),
-        Delay::LogNormal { mu, sigma } => (mu + sigma * sigma / 2.0).exp(),
-    }
+    special + (1.0 - shares).max(0.0) * (accept + behavior.delay.mean_us())
 }
 
 /// A group whose devices spend more time away than connected tests little but their absence.
 fn mostly_away(group: &Group) -> Option<String> {
-    let drops = group.connect.drops?;
-    let (up, away) = (mean_us(&drops.every?), mean_us(&drops.down_for));
+    let drops = group.connect.drops.as_ref()?;
+    let (up, away) = (drops.every.as_ref()?.mean_us(), drops.down_for.mean_us());
     if away <= up {
         return None;
     }

@@ -109,7 +109,7 @@ fn max_attempts(raw: &raw::Backoff, collector: &Collector<'_>) -> Option<u32> {
 fn drops(field: &At<raw::Drops>, collector: &Collector<'_>) -> Option<Drops> {
     let raw = field.get()?;
     let every = raw.every.as_ref().map(|field| (field, delay(field, collector)));
-    if let Some((field, every)) = every
+    if let Some((field, every)) = &every
         && field.get().is_some()
         && every.high_us() == 0
     {
