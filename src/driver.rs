@@ -20,12 +20,12 @@ use crate::clock::{Clock, Instant};
 use crate::ledger::{EntryKey, Ledger, Origin};
 use crate::plan::{Arrival, DeviceId, Plan, ShardArrivals};
 use crate::protocol::{TargetKind, TargetName};
-use crate::scenario::{Target, Via};
+use crate::scenario::Via;
 use crate::stats::Part;
 use crate::units::micros;
 
 pub use api::{CallError, CommandsApi};
-pub use http::HttpApi;
+pub use http::{ApiAddress, HttpApi};
 pub use settle::settle_lane;
 pub use start::start_worker;
 
@@ -70,7 +70,7 @@ struct WorkloadTarget {
 impl Driver {
     /// The driver of one shard; nothing is due before [`Driver::begin`].
     pub fn new(clock: Clock, plan: Plan, ledger: Rc<RefCell<Ledger>>, shard: usize, shards: usize) -> Self {
-        let Target::Embedded(target) = &plan.scenario().target;
+        let target = &plan.scenario().target;
         let workloads = plan.scenario().workloads.iter().map(|workload| WorkloadTarget {
             timeout_us: micros(workload.command.timeout),
             timeout_s: u32::try_from(workload.command.timeout.as_secs()).unwrap_or(u32::MAX),
@@ -86,10 +86,20 @@ impl Driver {
             workloads: workloads.collect(),
             timeout_us: micros(plan.scenario().driver.timeout),
             is_direct: plan.scenario().driver.via == Via::Direct,
-            region: target.region.clone(),
-            account: target.account.clone(),
+            region: target.region().to_owned(),
+            account: target.account().to_owned(),
             plan,
         }
+    }
+
+    /// The run's clock.
+    pub fn clock(&self) -> Clock {
+        self.clock
+    }
+
+    /// What is run.
+    pub fn scenario(&self) -> &crate::scenario::Scenario {
+        self.plan.scenario()
     }
 
     /// The load begins at this instant: what every planned instant is counted from.

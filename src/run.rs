@@ -12,6 +12,7 @@ mod preflight;
 mod shard;
 mod shards;
 mod signals;
+mod site;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -25,15 +26,15 @@ use tokio_util::sync::CancellationToken;
 use crate::backend;
 use crate::clock::{Clock, Instant, Stopwatch};
 use crate::control::{Control, Stop};
-use crate::driver::{CallError, CommandsApi, HttpApi};
+use crate::driver::{ApiAddress, CallError, CommandsApi, HttpApi};
 use crate::exit::Exit;
 use crate::plan::Plan;
 use crate::protocol::{CommandPayload, CreateCommandRequest};
 use crate::report::{self, Environment, RunReport, WallClock};
-use crate::scenario::{Command, Scenario, Target, Transport};
+use crate::scenario::{Command, Embedded, Scenario, Target, Transport};
 use crate::seed::Seed;
 use crate::stats::{Phase, Snapshot};
-use crate::transport::{Address, Listener};
+use crate::transport::Listener;
 use crate::verdict;
 
 use collector::Collector;
@@ -42,8 +43,10 @@ use pictures::Pictures;
 use shard::ShardSetup;
 use shards::{COMMANDS_UNDER_WAY, Shards, end_wait};
 use signals::{SignalThread, Signals};
+use site::Site;
 
 pub use preflight::PreflightError;
+pub use site::SiteError;
 
 /// The snapshots of a run, for whoever draws or prints them; the newest only.
 pub type Snapshots = watch::Receiver<Option<Arc<Snapshot>>>;
@@ -114,6 +117,8 @@ impl Options {
 enum SetupError {
     #[error(transparent)]
     Preflight(#[from] PreflightError),
+    #[error(transparent)]
+    Site(#[from] SiteError),
     #[error("cannot listen on {address} (`target.embedded.{key}`): {cause}")]
     Listen { address: SocketAddr, key: &'static str, cause: std::io::Error },
     #[error(
@@ -121,6 +126,11 @@ enum SetupError {
          the address out, or run without --virtual-time"
     )]
     NotVirtual { address: SocketAddr, key: &'static str },
+    #[error(
+        "`target.{key}` runs in real time, and nobody can simulate that: run without --virtual-time, or against \
+         `target: {{ embedded: {{}} }}`"
+    )]
+    OutsideNotVirtual { key: &'static str },
     #[error("cannot start {what}: {cause}")]
     Start { what: &'static str, cause: std::io::Error },
     #[error("cannot create the command `{name}`: {cause}")]
@@ -182,8 +192,21 @@ impl<'a> Run<'a> {
     }
 
     async fn perform(&mut self) -> Result<(Collector, Ending), SetupError> {
-        let listeners = self.listeners()?;
-        let Target::Embedded(target) = self.options.scenario.target.clone();
+        match self.options.scenario.target.clone() {
+            Target::Embedded(target) => self.against_embedded(target).await,
+            Target::Endpoint(endpoint) => {
+                if self.clock.is_virtual() {
+                    return Err(SetupError::OutsideNotVirtual { key: self.options.scenario.target.key() });
+                }
+                preflight::descriptors(&self.options.scenario, self.shard_count() as u64)?;
+                let site = Site::outside(&endpoint, self.clock).await?;
+                self.against(&site).await
+            }
+        }
+    }
+
+    async fn against_embedded(&mut self, target: Embedded) -> Result<(Collector, Ending), SetupError> {
+        let listeners = self.listeners(&target)?;
         let stop = CancellationToken::new();
         let config = backend::Config {
             clock: self.clock,
@@ -197,13 +220,13 @@ impl<'a> Run<'a> {
         let failed = |cause| SetupError::Start { what: "the embedded backend", cause };
         let (performed, ended_well, handle) = if self.clock.is_virtual() {
             let backend = backend::start_local(listeners, config, stop.clone()).map_err(failed)?;
-            let performed = self.with_backend(&backend).await;
+            let performed = self.against(&Site::embedded(&backend)).await;
             stop.cancel();
             let handle = backend.handle.clone();
             (performed, backend.ended().await.is_ok(), handle)
         } else {
             let backend = backend::start(listeners, config, stop.clone()).map_err(failed)?;
-            let performed = self.with_backend(&backend).await;
+            let performed = self.against(&Site::embedded(&backend)).await;
             stop.cancel();
             let handle = backend.handle.clone();
             (performed, backend.join().is_ok(), handle)
@@ -219,8 +242,7 @@ impl<'a> Run<'a> {
         Ok((collector, ending))
     }
 
-    fn listeners(&self) -> Result<backend::Listeners, SetupError> {
-        let Target::Embedded(target) = &self.options.scenario.target;
+    fn listeners(&self, target: &Embedded) -> Result<backend::Listeners, SetupError> {
         if self.clock.is_virtual() {
             // Whoever fixes a port expects visitors.
             for (address, key) in [(target.mqtt, "mqtt"), (target.http, "http")] {
@@ -238,15 +260,12 @@ impl<'a> Run<'a> {
         Ok(backend::Listeners { mqtt, http: listen(target.http, "http")? })
     }
 
-    async fn with_backend<Home>(
-        &mut self,
-        backend: &backend::Running<Home>,
-    ) -> Result<(Collector, Ending), SetupError> {
-        self.create_commands(&backend.http).await?;
+    async fn against(&mut self, site: &Site) -> Result<(Collector, Ending), SetupError> {
+        self.create_commands(&site.http).await?;
         let count = self.shard_count();
         let epoch = self.clock.now();
         let (report_sender, reports) = mpsc::channel(REPORTS_UNDER_WAY * count);
-        let shards = self.spawn_shards(count, epoch, backend, &report_sender)?;
+        let shards = self.spawn_shards(count, epoch, site, &report_sender)?;
         // Only the shards hold senders now: the channel ends with the last of them.
         drop(report_sender);
         let injections = std::mem::take(&mut self.options.hooks.during_load);
@@ -258,7 +277,7 @@ impl<'a> Run<'a> {
             control: self.options.control.clone(),
             collector: self.collector(count, epoch),
             shards: &shards,
-            backend: backend.handle.clone(),
+            backend: site.backend.clone(),
             reports,
             pictures: Pictures::new(self.snapshots, self.clock, self.machine.stopwatch),
             signals: if hears && signal_thread.is_none() { Signals::new() } else { Signals::none() },
@@ -281,20 +300,19 @@ impl<'a> Run<'a> {
         Ok((collector, ending))
     }
 
-    async fn create_commands(&self, http: &Address) -> Result<(), SetupError> {
-        let Target::Embedded(target) = &self.options.scenario.target;
-        let mut api = HttpApi::new(http.clone(), &target.region, self.clock);
+    async fn create_commands(&self, http: &ApiAddress) -> Result<(), SetupError> {
+        let mut api = HttpApi::new(http, self.options.scenario.target.region(), self.clock);
         for workload in &self.options.scenario.workloads {
             create_command(&mut api, &workload.command).await?;
         }
         Ok(())
     }
 
-    fn spawn_shards<Home>(
+    fn spawn_shards(
         &self,
         count: usize,
         epoch: Instant,
-        backend: &backend::Running<Home>,
+        site: &Site,
         reports: &mpsc::Sender<shard::ShardReport>,
     ) -> Result<Shards, SetupError> {
         let mut shards = Shards::default();
@@ -306,9 +324,7 @@ impl<'a> Run<'a> {
                 clock: self.clock,
                 epoch,
                 plan: self.plan.clone(),
-                mqtt: backend.mqtt.clone(),
-                http: backend.http.clone(),
-                records: backend.handle.clone(),
+                site: site.clone(),
                 commands,
                 reports: reports.clone(),
             };
@@ -341,7 +357,7 @@ impl<'a> Run<'a> {
         let (collector, ending) = performed.unwrap_or_else(|error| {
             let exit = match error {
                 SetupError::Start { .. } => Exit::Software,
-                SetupError::NotVirtual { .. } => Exit::Data,
+                SetupError::NotVirtual { .. } | SetupError::OutsideNotVirtual { .. } => Exit::Data,
                 _ => Exit::Unavailable,
             };
             let mut collector = self.collector(1, self.begun);

@@ -19,6 +19,7 @@ mod raw;
 mod resolved;
 mod schema;
 mod spelling;
+mod target;
 mod threshold;
 mod variables;
 mod warnings;
@@ -38,6 +39,7 @@ pub use connect::{Backoff, Connect, Drops, Jitter, MqttVersion};
 pub use load::{LoadError, load, parse};
 pub use problems::{Problem, Problems};
 pub use schema::schema;
+pub use target::{DEFAULT_ACCOUNT, DEFAULT_REGION, Endpoint, Server, Target};
 pub use variables::Variables;
 pub use warnings::warnings;
 
@@ -64,13 +66,6 @@ pub struct Scenario {
     pub workloads: Vec<Workload>,
     /// Thresholds in the order of the file.
     pub thresholds: Vec<Threshold>,
-}
-
-/// What is tested.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Target {
-    /// The backend inside this program.
-    Embedded(Embedded),
 }
 
 /// The embedded backend's settings.
@@ -364,12 +359,13 @@ impl Scenario {
         }
     }
 
-    /// What is tested and how it is reached, in words: `embedded`, or `embedded in memory, started directly`.
+    /// What is tested and how it is reached, in words: `embedded`, or `embedded in memory, started directly`,
+    /// or `endpoint mqtt://127.0.0.1:1883`.
     pub fn target_words(&self) -> String {
-        let Target::Embedded(target) = &self.target;
-        let transport = match target.transport {
-            Transport::Tcp => "embedded",
-            Transport::Memory => "embedded in memory",
+        let transport = match &self.target {
+            Target::Embedded(Embedded { transport: Transport::Tcp, .. }) => "embedded",
+            Target::Embedded(Embedded { transport: Transport::Memory, .. }) => "embedded in memory",
+            Target::Endpoint(endpoint) => return format!("endpoint mqtt://{}", endpoint.mqtt),
         };
         let via = match self.driver.via {
             Via::Http => "",

@@ -34,10 +34,26 @@ const MAX_ANSWER: usize = 1024 * 1024;
 /// written into a closing connection has no known fate.
 const MAX_IDLE_US: u64 = 30_000_000;
 
+/// Where the Commands API is served.
+#[derive(Debug, Clone)]
+pub struct ApiAddress {
+    /// What to connect to.
+    pub address: Address,
+    /// What the `Host` header says: the name that the user knows it by.
+    pub host: String,
+}
+
+impl From<Address> for ApiAddress {
+    fn from(address: Address) -> Self {
+        Self { host: address.to_string(), address }
+    }
+}
+
 /// One connection, made when it is first needed and again when it was lost.
 #[derive(Debug)]
 pub struct HttpApi {
     address: Address,
+    name: String,
     host: HeaderValue,
     scope_iot: HeaderValue,
     scope_jobs_data: HeaderValue,
@@ -47,8 +63,8 @@ pub struct HttpApi {
 }
 
 impl HttpApi {
-    /// A caller of the API at `address`, not connected yet.
-    pub fn new(address: Address, region: &str, clock: Clock) -> Self {
+    /// A caller of the API at `place`, not connected yet.
+    pub fn new(place: &ApiAddress, region: &str, clock: Clock) -> Self {
         let date = scope_date(clock);
         let scope = |service: &str| {
             let text = format!(
@@ -58,8 +74,10 @@ impl HttpApi {
             HeaderValue::try_from(text).expect("the scenario check lets only plain regions through")
         };
         Self {
-            host: HeaderValue::try_from(address.to_string()).expect("an address is plain text"),
-            address,
+            host: HeaderValue::try_from(&place.host)
+                .expect("the scenario check lets only plain hosts through"),
+            address: place.address.clone(),
+            name: place.host.clone(),
             scope_iot: scope("iot"),
             scope_jobs_data: scope("iot-jobs-data"),
             connection: None,
@@ -69,11 +87,11 @@ impl HttpApi {
     }
 
     fn unreachable(&self, cause: &dyn std::fmt::Display) -> CallError {
-        CallError::Unreachable { address: self.address.to_string(), cause: cause.to_string() }
+        CallError::Unreachable { address: self.name.clone(), cause: cause.to_string() }
     }
 
     fn unanswered(&self, cause: &dyn std::fmt::Display) -> CallError {
-        CallError::Unanswered { address: self.address.to_string(), cause: cause.to_string() }
+        CallError::Unanswered { address: self.name.clone(), cause: cause.to_string() }
     }
 
     async fn connected(&mut self) -> Result<&mut SendRequest<Full<Bytes>>, CallError> {

@@ -47,7 +47,8 @@ pub(super) struct Conductor<'a> {
     pub control: Control,
     pub collector: Collector,
     pub shards: &'a Shards,
-    pub backend: backend::Handle,
+    /// The embedded backend, if that is the target.
+    pub backend: Option<backend::Handle>,
     pub reports: mpsc::Receiver<ShardReport>,
     pub pictures: Pictures<'a>,
     pub signals: Signals,
@@ -96,9 +97,11 @@ impl Conductor<'_> {
 
     fn take(&mut self, report: ShardReport) {
         let now = self.clock.now();
-        let counters = self.backend.counters();
-        self.collector.backend_lost(counters.broker.dropped(), counters.evicted);
-        if !self.collector.take(report, now, self.backend.cpu()) {
+        if let Some(backend) = &self.backend {
+            let counters = backend.counters();
+            self.collector.backend_lost(counters.broker.dropped(), counters.evicted);
+        }
+        if !self.collector.take(report, now, self.backend_cpu()) {
             return;
         }
         // Whether a threshold stops the run must not depend on who looks, and when.
@@ -115,6 +118,11 @@ impl Conductor<'_> {
         if let Some(verdict) = verdict {
             self.abort_if_asked(&verdict);
         }
+    }
+
+    /// Of a backend outside nothing is known.
+    fn backend_cpu(&self) -> Duration {
+        self.backend.as_ref().map_or(Duration::ZERO, backend::Handle::cpu)
     }
 
     fn abort_if_asked(&mut self, verdict: &Verdict) {
@@ -185,7 +193,9 @@ impl Conductor<'_> {
         for (_, injection) in self.injections.extract_if(.., due).collect::<Vec<_>>() {
             match injection {
                 Injection::OnBackend(job) => {
-                    self.backend.run_on_thread(job);
+                    if let Some(backend) = &self.backend {
+                        backend.run_on_thread(job);
+                    }
                 }
                 Injection::OnShard(shard, job) => self.shards.send(shard, ShardCommand::Run(job)),
             }
@@ -259,9 +269,10 @@ impl Conductor<'_> {
                 break;
             };
             let now = self.clock.now();
-            self.collector.take(report, now, self.backend.cpu());
+            let backend_cpu = self.backend_cpu();
+            self.collector.take(report, now, backend_cpu);
         }
-        self.collector.close(self.backend.cpu());
+        self.collector.close(self.backend_cpu());
         self.pictures.show(self.collector.snapshot(self.clock.now()));
     }
 }

@@ -3,7 +3,7 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::scenario::{Driver, Scenario, Target, Transport, Via};
+use crate::scenario::{Driver, Embedded, Scenario, Target, Transport, Via};
 
 /// Pollers, timer and wake-up of one more generator thread.
 const PER_SHARD: u64 = 4;
@@ -17,7 +17,7 @@ pub enum PreflightError {
     /// Too few file descriptors.
     #[error(
         "this run needs {needed} file descriptors ({devices} devices over TCP and {connections} API \
-         connections, two each), but the limit is {limit}; raise it with `ulimit -n {needed}` or use fewer devices{or_memory}"
+         connections{each}), but the limit is {limit}; raise it with `ulimit -n {needed}` or use fewer devices{or_memory}"
     )]
     Descriptors {
         /// What is needed.
@@ -28,6 +28,8 @@ pub enum PreflightError {
         devices: u64,
         /// Connections of the driver.
         connections: u64,
+        /// Whether both ends of a connection are in this process.
+        each: &'static str,
         /// The other remedy, where there is one.
         or_memory: &'static str,
     },
@@ -41,17 +43,21 @@ pub(super) fn descriptor_limit() -> Option<u64> {
 /// Makes sure there are descriptors for both ends of every connection over TCP; raises the soft limit to
 /// what is needed where the hard limit allows.
 pub(super) fn descriptors(scenario: &Scenario, shards: u64) -> Result<(), PreflightError> {
-    let Target::Embedded(target) = &scenario.target;
-    let (devices, or_memory) = match target.transport {
-        Transport::Tcp => (scenario.device_count(), ", or `transport: memory`"),
-        Transport::Memory => (0, ""),
+    let (devices, or_memory, ends) = match &scenario.target {
+        Target::Embedded(Embedded { transport: Transport::Tcp, .. }) => {
+            (scenario.device_count(), ", or `transport: memory`", 2)
+        }
+        Target::Embedded(Embedded { transport: Transport::Memory, .. }) => (0, "", 2),
+        Target::Endpoint(_) => (scenario.device_count(), "", 1),
     };
     let connections = match scenario.driver {
         Driver { via: Via::Http, connections, .. } => u64::from(connections).div_ceil(shards) * shards,
         // One that creates the commands.
         Driver { via: Via::Direct, .. } => 1,
     };
-    let needed = 2 * (devices + connections) + SPARE + PER_SHARD * (shards - 1);
+    // The connections that read records back from a target outside are among the spare ones.
+    let needed = ends * (devices + connections) + SPARE + PER_SHARD * (shards - 1);
+    let each = if ends == 2 { ", two each" } else { "" };
     let limit = getrlimit(Resource::Nofile);
     match descriptors_to_ask_for(needed, limit.current, limit.maximum) {
         Ok(None) => Ok(()),
@@ -61,9 +67,12 @@ pub(super) fn descriptors(scenario: &Scenario, shards: u64) -> Result<(), Prefli
                 limit: limit.current.unwrap_or(0),
                 devices,
                 connections,
+                each,
                 or_memory,
             }),
-        Err(limit) => Err(PreflightError::Descriptors { needed, limit, devices, connections, or_memory }),
+        Err(limit) => {
+            Err(PreflightError::Descriptors { needed, limit, devices, connections, each, or_memory })
+        }
     }
 }
 

@@ -11,18 +11,21 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::{JoinSet, LocalSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::backend;
 use crate::clock::{Alarm, Clock, Instant, thread_cpu};
-use crate::driver::{self, Driver, HttpApi};
+use crate::driver::{self, CommandsApi, Driver, HttpApi};
 use crate::fleet::{self, Fleet};
 use crate::ledger::{Holder, Ledger, LedgerAnomaly};
 use crate::plan::Plan;
-use crate::scenario::{self, Target, Via};
+use crate::scenario::{self, Via};
 use crate::stats::{Anomaly, Statistics};
-use crate::transport::Address;
 use crate::units::MICROS_PER_SECOND;
 
 use super::direct::DirectApi;
+use super::site::Site;
+
+/// Connections that read records back from a target outside, over all shards: enough to hide a round trip
+/// of 10 ms at 800 a second, few beside those of the load.
+const SETTLE_CONNECTIONS: usize = 8;
 
 /// What a shard is asked to do.
 pub(super) enum ShardCommand {
@@ -67,9 +70,7 @@ pub(super) struct ShardSetup {
     /// Where second 0 begins.
     pub epoch: Instant,
     pub plan: Plan,
-    pub mqtt: Address,
-    pub http: Address,
-    pub records: backend::Handle,
+    pub site: Site,
     pub commands: mpsc::Receiver<ShardCommand>,
     pub reports: mpsc::Sender<ShardReport>,
 }
@@ -94,6 +95,67 @@ pub(super) fn spawn_local(setup: ShardSetup) -> tokio::task::JoinHandle<()> {
     tokio::task::spawn_local(async move { Shard::new(setup).run().await })
 }
 
+/// A worker for each connection of this shard.
+fn start_workers(lanes: &mut JoinSet<()>, driver: &Rc<Driver>, site: &Site, shards: usize) {
+    let scenario = driver.scenario();
+    match (scenario.driver, &site.backend) {
+        // A call takes no time that another could use: one worker is all there is to have.
+        (scenario::Driver { via: Via::Direct, .. }, Some(backend)) => {
+            let api = DirectApi::new(backend.clone());
+            lanes.spawn_local(driver::start_worker(Rc::clone(driver), api));
+        }
+        (scenario::Driver { connections, .. }, _) => {
+            for _ in 0..usize::from(connections).div_ceil(shards) {
+                let api = HttpApi::new(&site.http_data, scenario.target.region(), driver.clock());
+                lanes.spawn_local(driver::start_worker(Rc::clone(driver), api));
+            }
+        }
+    }
+}
+
+/// The lanes that read records back: one of calls on the embedded backend, several connections to another.
+fn settle_lanes(
+    lanes: &mut JoinSet<()>,
+    driver: &Rc<Driver>,
+    fleet: &Rc<Fleet>,
+    site: &Site,
+    shards: usize,
+    changed: &Rc<Notify>,
+) {
+    match &site.backend {
+        Some(backend) => {
+            let api = DirectApi::new(backend.clone());
+            lanes.spawn_local(settle_lane(driver, fleet, api, changed));
+        }
+        None => {
+            for _ in 0..SETTLE_CONNECTIONS.div_ceil(shards) {
+                let api = HttpApi::new(&site.http, driver.scenario().target.region(), driver.clock());
+                lanes.spawn_local(settle_lane(driver, fleet, api, changed));
+            }
+        }
+    }
+}
+
+fn settle_lane(
+    driver: &Rc<Driver>,
+    fleet: &Rc<Fleet>,
+    api: impl CommandsApi + 'static,
+    changed: &Rc<Notify>,
+) -> impl Future<Output = ()> + 'static {
+    let (holders, ids) = (Rc::clone(fleet), Rc::clone(fleet));
+    driver::settle_lane(
+        Rc::clone(driver),
+        api,
+        move |slot, id| Holder {
+            online_since: holders.online_since(slot),
+            subscribed_since: holders.subscribed_since(slot),
+            holds: holders.holds(slot, id),
+        },
+        move |slot| ids.device_id(slot),
+        Rc::clone(changed),
+    )
+}
+
 struct Shard {
     number: usize,
     clock: Clock,
@@ -113,7 +175,7 @@ struct Shard {
 
 impl Shard {
     fn new(setup: ShardSetup) -> Self {
-        let ShardSetup { number, shards, clock, epoch, plan, mqtt, http, records, commands, reports } = setup;
+        let ShardSetup { number, shards, clock, epoch, plan, site, commands, reports } = setup;
         let settle_changed = Rc::new(Notify::new());
         let timers_changed = Rc::new(Notify::new());
         let statistics = Statistics::new(Arc::new(plan.scenario().shape()));
@@ -123,7 +185,7 @@ impl Shard {
             fleet::Setup {
                 clock,
                 plan: plan.clone(),
-                broker: mqtt,
+                broker: site.mqtt.clone(),
                 ledger: Rc::clone(&ledger),
                 timers_changed: Rc::clone(&timers_changed),
                 stop: stop.clone(),
@@ -133,32 +195,8 @@ impl Shard {
         ));
         let driver = Rc::new(Driver::new(clock, plan.clone(), Rc::clone(&ledger), number, shards));
         let mut lanes = JoinSet::new();
-        let Target::Embedded(target) = &plan.scenario().target;
-        match plan.scenario().driver {
-            scenario::Driver { via: Via::Http, connections, .. } => {
-                for _ in 0..usize::from(connections).div_ceil(shards) {
-                    let api = HttpApi::new(http.clone(), &target.region, clock);
-                    lanes.spawn_local(driver::start_worker(Rc::clone(&driver), api));
-                }
-            }
-            // A call takes no time that another could use: one worker is all there is to have.
-            scenario::Driver { via: Via::Direct, .. } => {
-                let api = DirectApi::new(records.clone());
-                lanes.spawn_local(driver::start_worker(Rc::clone(&driver), api));
-            }
-        }
-        let (holders, ids) = (Rc::clone(&fleet), Rc::clone(&fleet));
-        lanes.spawn_local(driver::settle_lane(
-            Rc::clone(&driver),
-            DirectApi::new(records),
-            move |slot, id| Holder {
-                online_since: holders.online_since(slot),
-                subscribed_since: holders.subscribed_since(slot),
-                holds: holders.holds(slot, id),
-            },
-            move |slot| ids.device_id(slot),
-            settle_changed,
-        ));
+        start_workers(&mut lanes, &driver, &site, shards);
+        settle_lanes(&mut lanes, &driver, &fleet, &site, shards, &settle_changed);
         Self {
             number,
             clock,

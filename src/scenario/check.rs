@@ -7,9 +7,9 @@
 mod connect;
 mod driver;
 mod groups;
+mod target;
 mod workloads;
 
-use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use super::decode::At;
@@ -17,7 +17,7 @@ use super::document::{Content, Document, Spot};
 use super::problems::Collector;
 use super::threshold::{self, Names};
 use super::written::{LabelName, Line, Text};
-use super::{Embedded, Scenario, Target, Transport, raw};
+use super::{Scenario, raw};
 use crate::units::Rate;
 
 /// The file format this program reads.
@@ -51,6 +51,7 @@ pub(super) fn check(raw: &At<raw::Scenario>, collector: &Collector<'_>) -> Optio
         .filter_map(|threshold| threshold::check(threshold, &names, collector))
         .collect();
     let max_lag = given(&raw.validity).and_then(|validity| max_lag(validity, collector));
+    let target = target::check(given(&raw.target), collector);
     // Only now: a bad name must not hide what is wrong further down.
     let name = raw.name.get()?.0.0.clone();
     Some(Scenario {
@@ -59,8 +60,8 @@ pub(super) fn check(raw: &At<raw::Scenario>, collector: &Collector<'_>) -> Optio
         labels: given(&raw.labels).map(labels).unwrap_or_default(),
         seed: given(&raw.seed).copied(),
         max_lag,
-        target: Target::Embedded(embedded(given(&raw.target), collector)),
-        driver: driver::check(given(&raw.driver), collector),
+        driver: driver::check(given(&raw.driver), &target, collector),
+        target,
         thresholds,
         groups,
         workloads,
@@ -104,35 +105,6 @@ fn max_lag(validity: &raw::Validity, collector: &Collector<'_>) -> Option<Durati
         collector.report(limit.spot, "the limit can be moved, not removed: at least 5ms are needed");
     }
     Some(given)
-}
-
-fn embedded(target: Option<&raw::Target>, collector: &Collector<'_>) -> Embedded {
-    let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let mut embedded = Embedded {
-        transport: Transport::Tcp,
-        mqtt: any_port,
-        http: any_port,
-        region: "us-east-1".to_owned(),
-        account: "123456789012".to_owned(),
-    };
-    if let Some(raw::Target::Embedded(raw)) = target {
-        embedded.mqtt = given(&raw.mqtt).map_or(any_port, |address| address.0.0);
-        if let Some(raw::Transport::Memory) = given(&raw.transport) {
-            embedded.transport = Transport::Memory;
-            if let Some(mqtt) = &raw.mqtt {
-                let message = "with `transport: memory` there is no MQTT listener";
-                collector.report_with_hint(mqtt.spot, message, "leave out `mqtt`, or take `transport: tcp`");
-            }
-        }
-        embedded.http = given(&raw.http).map_or(any_port, |address| address.0.0);
-        if let Some(region) = given(&raw.region) {
-            embedded.region.clone_from(&region.0.0);
-        }
-        if let Some(account) = given(&raw.account) {
-            embedded.account.clone_from(&account.0.0);
-        }
-    }
-    embedded
 }
 
 /// The value of an optional key, if it is there and sound.

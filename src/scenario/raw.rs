@@ -13,8 +13,8 @@ use serde::de::{self, Deserializer, MapAccess, Visitor};
 
 use super::decode::{At, hook};
 use super::written::{
-    Account, Address, CommandName, LabelName, Line, MqttName, Name, RateOrMax, Reason, ReasonCode, Region,
-    ScenarioName, Text, Written,
+    Account, Address, CommandName, HttpUrl, LabelName, Line, MqttName, MqttUrl, Name, RateOrMax, Reason,
+    ReasonCode, Region, ScenarioName, Text, Written,
 };
 use crate::units::{Rate, Share, parse_duration};
 
@@ -61,6 +61,24 @@ pub struct Validity {
 pub enum Target {
     /// The backend inside this program.
     Embedded(Embedded),
+    /// Any compatible backend that runs somewhere else: a broker and a Commands API.
+    Endpoint(Endpoint),
+}
+
+/// Any compatible backend that runs somewhere else: a broker and a Commands API.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Endpoint {
+    /// The broker, e.g. mqtt://127.0.0.1:1883.
+    pub mqtt: At<Text<MqttUrl>>,
+    /// The Commands API, e.g. http://127.0.0.1:8080.
+    pub http: At<Text<HttpUrl>>,
+    /// Where executions are started, if that is another server, as it is at AWS. Default the same as http.
+    pub http_data: Option<At<Text<HttpUrl>>>,
+    /// ARNs are made from it; must be the backend's. Default us-east-1.
+    pub region: Option<At<Text<Region>>>,
+    /// ARNs are made from it; must be the backend's; twelve digits, quoted. Default "123456789012".
+    pub account: Option<At<Text<Account>>>,
 }
 
 /// The backend inside this program.

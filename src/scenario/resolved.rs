@@ -8,8 +8,9 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    ArrivalRate, Backoff, Command, Connect, Driver, Drops, Group, Load, OutcomeKind, PlannedOutcome,
-    Scenario, Select, Spacing, Stage, Target, Threshold, Transport, Via, Workload, check, spelling,
+    ArrivalRate, Backoff, Command, Connect, Driver, Drops, Embedded, Endpoint, Group, Load, OutcomeKind,
+    PlannedOutcome, Scenario, Select, Spacing, Stage, Target, Threshold, Transport, Via, Workload, check,
+    spelling,
 };
 
 impl Scenario {
@@ -79,7 +80,25 @@ fn literal(value: Value) -> Value {
 }
 
 fn target(target: &Target) -> Value {
-    let Target::Embedded(embedded) = target;
+    match target {
+        Target::Embedded(embedded) => self::embedded(embedded),
+        Target::Endpoint(endpoint) => self::endpoint(endpoint),
+    }
+}
+
+fn endpoint(endpoint: &Endpoint) -> Value {
+    let mut all = Map::new();
+    all.insert("mqtt".to_owned(), json!(format!("mqtt://{}", endpoint.mqtt)));
+    all.insert("http".to_owned(), json!(format!("http://{}", endpoint.http)));
+    if let Some(data) = &endpoint.http_data {
+        all.insert("http_data".to_owned(), json!(format!("http://{data}")));
+    }
+    all.insert("region".to_owned(), json!(endpoint.region));
+    all.insert("account".to_owned(), json!(endpoint.account));
+    json!({ "endpoint": all })
+}
+
+fn embedded(embedded: &Embedded) -> Value {
     let mut all = Map::new();
     match embedded.transport {
         Transport::Tcp => {

@@ -4,14 +4,14 @@
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 
-use super::MqttVersion;
 use super::decode::hook;
+use super::{MqttVersion, Server};
 use crate::units::{DURATION_PATTERN, Rate, Share, UnitError, parse_duration};
 
 /// A value spelled as one text.
@@ -190,6 +190,76 @@ impl Written for Address {
     }
 }
 
+/// A server by its URL: the scheme, a name or an address, and a port unless it is the scheme's own.
+macro_rules! server {
+    ($(#[$doc:meta])* $type:ident, $scheme:literal, $port:literal, $expected:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone)]
+        pub struct $type(pub Server);
+
+        impl Written for $type {
+            const EXPECTED: &'static str = $expected;
+            const PATTERN: &'static str = concat!(
+                "^",
+                $scheme,
+                r"://([0-9A-Za-z]([0-9A-Za-z._-]*[0-9A-Za-z])?|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?/?$"
+            );
+            const EXAMPLES: &'static [&'static str] = &[concat!($scheme, "://127.0.0.1:", $port)];
+            const IS_NAME: bool = false;
+
+            fn read(text: &str) -> Result<Self, String> {
+                if text.starts_with(concat!($scheme, "s://")) {
+                    return Err(format!(
+                        "\"{text}\": {} (TLS) is not supported yet; give the server's address without TLS, e.g. {}",
+                        concat!($scheme, "s"),
+                        Self::EXAMPLES[0]
+                    ));
+                }
+                let server = text.strip_prefix(concat!($scheme, "://")).and_then(|rest| server(rest, $port));
+                server.map(Self).ok_or_else(|| format!("\"{text}\" is not {}", Self::EXPECTED))
+            }
+        }
+    };
+}
+
+server!(
+    /// A broker.
+    MqttUrl,
+    "mqtt",
+    1883,
+    "the URL of an MQTT broker, e.g. mqtt://127.0.0.1:1883"
+);
+server!(
+    /// An HTTP API.
+    HttpUrl,
+    "http",
+    80,
+    "the URL of an HTTP API without a path, e.g. http://127.0.0.1:8080"
+);
+
+/// `host[:port][/]`, an IPv6 address in brackets; `None` if it is not that.
+fn server(text: &str, default_port: u16) -> Option<Server> {
+    let text = text.strip_suffix('/').unwrap_or(text);
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) if !port.contains(']') => {
+            let digits = (1..=5).contains(&port.len()) && port.bytes().all(|byte| byte.is_ascii_digit());
+            (host, digits.then(|| port.parse().ok()).flatten()?)
+        }
+        _ => (text, default_port),
+    };
+    let host = if let Some(address) = host.strip_prefix('[') {
+        let address = address.strip_suffix(']')?;
+        address.parse::<Ipv6Addr>().ok()?;
+        address
+    } else {
+        let edge = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric());
+        let within = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+        let sound = edge(host.bytes().next()) && edge(host.bytes().last()) && host.bytes().all(within);
+        sound.then_some(host)?
+    };
+    Some(Server { host: host.to_owned(), port })
+}
+
 /// Makes a type for names of which only length and alphabet matter.
 macro_rules! name {
     ($(#[$doc:meta])* $type:ident, $expected:literal, $pattern:literal, $longest:literal, $fits:expr) => {
@@ -340,6 +410,7 @@ mod tests {
             "[a-zA-Z0-9_.-]{0,66}",
             "max|[0-9]{11,13}",
             "[35v](\\.[01]){0,2}",
+            "(mqtt|http)s?:/{0,2}(\\[[:0-9a]{0,4}\\]|[a-z0-9.-]{0,6})(:[0-9]{0,6})?[/a]{0,2}",
             "\\PC{0,6}",
             "[a\\t\u{80}\u{a0}ü]{0,201}",
         ]
@@ -355,6 +426,11 @@ mod tests {
                 assert!(!matches || within(&error), "{text:?} matches {} but: {error}", T::PATTERN);
             }
         }
+    }
+
+    fn has_large_port(error: &str) -> bool {
+        let port = error.split('"').nth(1).and_then(|url| url.trim_end_matches('/').rsplit(':').next());
+        port.and_then(|port| port.parse::<u32>().ok()).is_some_and(|port| port > 65_535)
     }
 
     proptest! {
@@ -375,6 +451,21 @@ mod tests {
             agree::<Account>(&text, never);
             agree::<Reason>(&text, never);
             agree::<Line>(&text, never);
+            // Which numbers are a port or an address of IPv6, no pattern says.
+            agree::<MqttUrl>(&text, |error| error.contains('[') || has_large_port(error));
+            agree::<HttpUrl>(&text, |error| error.contains('[') || has_large_port(error));
+        }
+    }
+
+    #[test]
+    fn a_server_is_read_with_and_without_its_port() {
+        for (url, expected) in [
+            ("mqtt://127.0.0.1:2883", "127.0.0.1:2883"),
+            ("mqtt://broker.example/", "broker.example:1883"),
+            ("mqtt://[::1]", "[::1]:1883"),
+            ("mqtt://[::1]:7", "[::1]:7"),
+        ] {
+            assert_eq!(MqttUrl::read(url).unwrap().0.to_string(), expected);
         }
     }
 
@@ -403,6 +494,15 @@ mod tests {
             "\"v3\" is not a version of MQTT, \"3.1.1\" or \"5\"; did you mean \"3.1.1\"?",
         );
         check::<MqttName>("mqtt", "\"mqtt\" is not a version of MQTT, \"3.1.1\" or \"5\"");
+        check::<MqttUrl>(
+            "127.0.0.1:1883",
+            "\"127.0.0.1:1883\" is not the URL of an MQTT broker, e.g. mqtt://127.0.0.1:1883",
+        );
+        check::<HttpUrl>(
+            "https://api:443",
+            "\"https://api:443\": https (TLS) is not supported yet; give the server's address without TLS, e.g. \
+             http://127.0.0.1:80",
+        );
         check::<RateOrMax>("min", "\"min\" is not a rate, e.g. 200/s, 50/min, 3/h");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::{Driver, Via};
+use super::super::{Driver, Target, Via};
 use super::{Collector, given, raw};
 
 /// As many connections as the embedded backend serves at once.
@@ -12,14 +12,25 @@ const MIN_TIMEOUT: Duration = Duration::from_millis(1);
 /// A start that waited longer would come after any other end of its run.
 const MAX_TIMEOUT: Duration = Duration::from_hours(1);
 
-pub(super) fn check(raw: Option<&raw::Driver>, collector: &Collector<'_>) -> Driver {
+pub(super) fn check(raw: Option<&raw::Driver>, target: &Target, collector: &Collector<'_>) -> Driver {
     let mut driver = Driver::default();
     let Some(raw) = raw else { return driver };
-    if let Some(via) = given(&raw.via) {
+    if let (Some(field), Some(via)) = (&raw.via, given(&raw.via)) {
         driver.via = match via {
             raw::Via::Http => Via::Http,
             raw::Via::Direct => Via::Direct,
         };
+        if driver.via == Via::Direct && target.embedded().is_none() {
+            let message = format!(
+                "`via: direct` calls the embedded backend within the program; an {} is reached over HTTP only",
+                target.key()
+            );
+            collector.report_with_hint(
+                field.spot,
+                message,
+                "leave out `via`, or take `target: { embedded: {} }`",
+            );
+        }
     }
     if let (Some(field), Some(count)) = (&raw.connections, given(&raw.connections)) {
         match u16::try_from(*count) {
