@@ -8,6 +8,7 @@
 mod api;
 mod http;
 mod settle;
+mod source;
 mod start;
 
 use std::cell::{Cell, RefCell};
@@ -18,7 +19,7 @@ use tokio::sync::Notify;
 
 use crate::clock::{Clock, Instant};
 use crate::ledger::{EntryKey, Ledger, Origin};
-use crate::plan::{Arrival, DeviceId, Plan, ShardArrivals};
+use crate::plan::{Arrival, DeviceId, Plan};
 use crate::protocol::{TargetKind, TargetName};
 use crate::scenario::Via;
 use crate::stats::Part;
@@ -27,7 +28,10 @@ use crate::units::micros;
 pub use api::{CallError, CommandsApi};
 pub use http::{ApiAddress, HttpApi};
 pub use settle::settle_lane;
+pub use source::SourceCommand;
 pub use start::start_worker;
+
+use source::Sources;
 
 /// The part of the load that goes to one shard's devices.
 #[derive(Debug)]
@@ -35,7 +39,7 @@ pub struct Driver {
     clock: Clock,
     plan: Plan,
     ledger: Rc<RefCell<Ledger>>,
-    arrivals: RefCell<ShardArrivals>,
+    sources: RefCell<Sources>,
     /// Where the load begins; `None` before.
     begin: Cell<Option<Instant>>,
     stopped: Cell<bool>,
@@ -78,7 +82,7 @@ impl Driver {
         Self {
             clock,
             ledger,
-            arrivals: RefCell::new(plan.arrivals_of(shard, shards)),
+            sources: RefCell::new(Sources::new(&plan, shard, shards)),
             begin: Cell::new(None),
             stopped: Cell::new(false),
             queue: RefCell::default(),
@@ -105,6 +109,11 @@ impl Driver {
     /// The load begins at this instant: what every planned instant is counted from.
     pub fn begin(&self, at: Instant) {
         self.begin.set(Some(at));
+    }
+
+    /// What the conductor has decided for one workload.
+    pub fn tell(&self, workload: u16, command: &SourceCommand) {
+        self.sources.borrow_mut().tell(workload, command);
     }
 
     /// Picks up everything whose planned instant has come. `slot_of` finds a device's slot.
@@ -140,7 +149,7 @@ impl Driver {
 
     fn take_due(&self, now: Instant) -> Option<(Arrival, Instant)> {
         let planned = self.next_due().filter(|planned| *planned <= now)?;
-        self.arrivals.borrow_mut().next().map(|arrival| (arrival, planned))
+        self.sources.borrow_mut().take().map(|arrival| (arrival, planned))
     }
 
     /// When the next start is due; `None` before the load and after its end.
@@ -149,12 +158,12 @@ impl Driver {
             return None;
         }
         let begin = self.begin.get()?;
-        self.arrivals.borrow().peek().map(|arrival| begin.plus_micros(arrival.at_us))
+        self.sources.borrow().next_us().map(|at_us| begin.plus_micros(at_us))
     }
 
     /// Whether the load has begun and nothing more will fall due.
     pub fn is_exhausted(&self) -> bool {
-        self.stopped.get() || (self.begin.get().is_some() && self.arrivals.borrow().peek().is_none())
+        self.stopped.get() || (self.begin.get().is_some() && self.sources.borrow().are_exhausted())
     }
 
     /// The target that a device of this run is, by its client id.

@@ -5,6 +5,7 @@
 //! n-th connection. All depend on the seed and on names, not on time, threads or what the target does. What depends on feedback does not live here.
 
 mod arrivals;
+mod candidates;
 mod connection;
 mod decision;
 mod fingerprint;
@@ -14,9 +15,11 @@ use std::sync::Arc;
 use crate::scenario::{Group, Load, Scenario, Workload};
 use crate::seed::{Seed, Subject};
 
-pub use arrivals::{Arrival, Arrivals, ShardArrivals};
+pub use arrivals::{Arrival, Arrivals, ShardArrivals, Step};
 pub use decision::Decision;
 pub use fingerprint::{DeviceFingerprint, Fingerprint};
+
+use candidates::Candidates;
 
 /// A device of the run: its group and its index in the group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -102,20 +105,36 @@ impl Plan {
         self.scenario.groups[usize::from(device.group)].client_id.write(device.index, self.seed.0, out);
     }
 
-    /// When and to which device the executions of a workload start; instants rise.
+    /// When and to which device the executions of a workload start, where that is decided beforehand;
+    /// instants rise.
     pub fn arrivals(&self, workload: usize) -> Arrivals {
         Arrivals::new(self, workload)
     }
 
-    /// The arrivals of all workloads that go to one shard's devices; instants rise.
-    pub fn arrivals_of(&self, shard: usize, shards: usize) -> ShardArrivals {
-        ShardArrivals::new(self, shard, shards)
+    /// Those that go to one shard's devices.
+    pub fn arrivals_of(&self, workload: usize, shard: usize, shards: usize) -> ShardArrivals {
+        ShardArrivals::new(self, self.arrivals(workload), shard, shards)
     }
 
-    /// How many executions a workload starts: per stage exactly the rounded integral of its rate.
+    /// The arrivals of one step that go to one shard's devices.
+    pub fn step_arrivals_of(
+        &self,
+        workload: usize,
+        step: &Step,
+        shard: usize,
+        shards: usize,
+    ) -> ShardArrivals {
+        ShardArrivals::new(self, Arrivals::of_step(self, workload, step), shard, shards)
+    }
+
+    /// How many executions a workload starts at the least: of stages exactly the rounded integral of
+    /// their rates, of a burst one for each chosen device; where feedback decides, what it begins with.
     pub fn planned(&self, workload: usize) -> u64 {
-        let Load::ArrivalRate(load) = &self.scenario.workloads[workload].load;
-        load.stages.iter().map(arrivals::stage_count).sum()
+        let of = &self.scenario.workloads[workload];
+        match &of.load {
+            Load::ArrivalRate(load) => load.stages.iter().map(arrivals::stage_count).sum(),
+            Load::Once(load) => arrivals::share_of(load.devices, Candidates::of(self, of).count),
+        }
     }
 
     /// The longest time-out, in µs, among the workloads that reach a group; 0 if none does.
@@ -125,18 +144,20 @@ impl Plan {
         timeouts.map(|workload| crate::units::micros(workload.command.timeout)).max().unwrap_or(0)
     }
 
-    /// How many executions the whole run starts.
+    /// How many executions the whole run starts at the least.
     pub fn planned_total(&self) -> u64 {
         (0..self.scenario.workloads.len()).map(|workload| self.planned(workload)).sum()
     }
 
-    /// How long the load lasts, from its start to the end of the last stage, in µs.
-    pub fn load_us(&self) -> u64 {
-        let ends = self.scenario.workloads.iter().map(|workload| {
-            let Load::ArrivalRate(load) = &workload.load;
-            crate::units::micros(workload.start_after + load.duration())
-        });
-        ends.max().unwrap_or(0)
+    /// How long the load lasts, from its start to the end of the last stage, in µs; `None` where
+    /// feedback decides.
+    pub fn load_us(&self) -> Option<u64> {
+        let ends = self
+            .scenario
+            .workloads
+            .iter()
+            .map(|workload| Some(crate::units::micros(workload.start_after + workload.load.duration()?)));
+        ends.collect::<Option<Vec<u64>>>()?.into_iter().max()
     }
 
     /// A device's group, and whom its draws are for.

@@ -349,7 +349,7 @@ impl<'a> Run<'a> {
     fn collector(&self, shards: usize, epoch: Instant) -> Collector {
         let scenario = &self.options.scenario;
         let sizes = scenario.groups.iter().map(|group| u64::from(group.count)).collect();
-        let load = Duration::from_micros(self.plan.load_us());
+        let load = self.plan.load_us().map(Duration::from_micros);
         Collector::new(Arc::new(scenario.shape()), sizes, shards, epoch, self.plan.planned_total(), load)
     }
 

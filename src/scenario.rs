@@ -13,6 +13,7 @@ mod decode;
 mod document;
 mod expression;
 mod load;
+mod loads;
 mod not_yet;
 mod problems;
 mod raw;
@@ -32,11 +33,12 @@ use indexmap::IndexMap;
 
 use crate::dist::Delay;
 use crate::stats::{Class, Finding, Shape, Span};
-use crate::units::{Rate, Share};
+use crate::units::Share;
 
 pub use client_id::ClientIdTemplate;
 pub use connect::{Backoff, Connect, Drops, Jitter, MqttVersion};
 pub use load::{LoadError, load, parse};
+pub use loads::{ArrivalRate, Load, Once, Spacing, Stage};
 pub use problems::{Problem, Problems};
 pub use schema::schema;
 pub use target::{DEFAULT_ACCOUNT, DEFAULT_REGION, Endpoint, Server, Target};
@@ -232,46 +234,6 @@ pub enum Select {
     RoundRobin,
 }
 
-/// When executions start.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Load {
-    /// Open loop.
-    ArrivalRate(ArrivalRate),
-}
-
-/// An open loop: the arrivals come whatever the target does.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ArrivalRate {
-    /// How the arrivals are spread.
-    pub spacing: Spacing,
-    /// One after the other; never empty.
-    pub stages: Vec<Stage>,
-}
-
-/// How arrivals are spread over time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Spacing {
-    /// As independent users arrive.
-    Poisson,
-    /// At equal gaps (in the ramp's own time).
-    Even,
-}
-
-/// A stretch of the load with a linear rate.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Stage {
-    /// For events and reports.
-    pub name: Option<String>,
-    /// Rate at its begin.
-    pub from: Rate,
-    /// Rate at its end.
-    pub to: Rate,
-    /// How long it lasts; more than zero.
-    pub duration: Duration,
-    /// Outside thresholds, spans and validity.
-    pub warm_up: bool,
-}
-
 /// A pass condition: `AGG(METRIC{label=value,…}) OP NUMBER[UNIT]`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Threshold {
@@ -377,12 +339,5 @@ impl Scenario {
     /// Devices of all groups together.
     pub fn device_count(&self) -> u64 {
         self.groups.iter().map(|g| u64::from(g.count)).sum()
-    }
-}
-
-impl ArrivalRate {
-    /// How long all stages last.
-    pub fn duration(&self) -> Duration {
-        self.stages.iter().map(|stage| stage.duration).sum()
     }
 }

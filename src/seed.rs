@@ -4,8 +4,12 @@
 //! device changes no other device's draws, and the order in which things happen changes nothing.
 //! The generator is named and portable (xoshiro256++), unlike `rand`'s own `StdRng`.
 
+mod permutation;
+
 use rand::{Rng as _, SeedableRng as _};
 use rand_xoshiro::Xoshiro256PlusPlus;
+
+pub use permutation::Permutation;
 
 /// What a draw decides. The number goes into the hash, so it must never change its meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +45,8 @@ pub enum Purpose {
     DownFor = 14,
     /// The wait of a device before its first connect.
     StartDelay = 15,
+    /// The order in which a burst or a rollout goes through its devices.
+    Order = 16,
 }
 
 /// Who a draw is for: (name, index in it), never a fleet-wide number.
@@ -82,6 +88,11 @@ impl Seed {
             state = mix(state ^ word.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         }
         Draw(Xoshiro256PlusPlus::seed_from_u64(state))
+    }
+
+    /// An order of `count` things, drawn for `subject`.
+    pub fn order(self, subject: Subject, count: u64) -> Permutation {
+        Permutation::new(self.at(Purpose::Order, subject, 0), count)
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::exit::Exit;
 use crate::plan::Plan;
-use crate::scenario::{Load, Scenario, Spacing};
+use crate::scenario::{Load, Scenario, Spacing, Stage};
 use crate::seed::Seed;
 use crate::units::{human_count, human_micros, micros};
 
@@ -32,7 +32,12 @@ fn in_short(scenario: &Scenario) -> String {
     let devices = human_count(scenario.device_count());
     let plan = Plan::new(Arc::new(scenario.clone()), Seed(0));
     let executions = human_count(plan.planned_total());
-    format!("{devices} devices, {executions} executions planned, load of {}", human_micros(plan.load_us()))
+    match plan.load_us() {
+        Some(us) => {
+            format!("{devices} devices, {executions} executions planned, load of {}", human_micros(us))
+        }
+        None => format!("{devices} devices, at least {executions} executions, as feedback has it"),
+    }
 }
 
 fn print_plan(scenario: Scenario, arguments: &CheckArguments, console: Console) {
@@ -62,23 +67,8 @@ fn plan_text(plan: &Plan) -> String {
             "  workload {}  planned {planned}  arrivals {}",
             workload.name, fingerprint.arrivals[number]
         ));
-        let Load::ArrivalRate(load) = &workload.load;
-        let spacing = match load.spacing {
-            Spacing::Poisson => "poisson",
-            Spacing::Even => "even",
-        };
-        for stage in &load.stages {
-            let name = stage.name.as_deref().unwrap_or("stage");
-            let ramp = if stage.from == stage.to {
-                stage.from.to_string()
-            } else {
-                format!("{} to {}", stage.from, stage.to)
-            };
-            let warm_up = if stage.warm_up { ", warm-up" } else { "" };
-            line(format_args!(
-                "    {name}: {ramp} for {} ({spacing}{warm_up})",
-                human_micros(micros(stage.duration))
-            ));
+        for shape in load_lines(&workload.load) {
+            line(format_args!("    {shape}"));
         }
     }
     for (group, decisions) in scenario.groups.iter().zip(&fingerprint.decisions) {
@@ -89,4 +79,35 @@ fn plan_text(plan: &Plan) -> String {
         ));
     }
     text
+}
+
+/// The shape of a load, a line for each part of it.
+fn load_lines(load: &Load) -> Vec<String> {
+    match load {
+        Load::ArrivalRate(load) => {
+            let spacing = match load.spacing {
+                Spacing::Poisson => "poisson",
+                Spacing::Even => "even",
+            };
+            load.stages.iter().map(|stage| stage_line(stage, spacing)).collect()
+        }
+        Load::Once(load) => {
+            vec![format!(
+                "once to {} of the devices, within {}",
+                load.devices,
+                human_micros(micros(load.within))
+            )]
+        }
+    }
+}
+
+fn stage_line(stage: &Stage, spacing: &str) -> String {
+    let name = stage.name.as_deref().unwrap_or("stage");
+    let ramp = if stage.from == stage.to {
+        stage.from.to_string()
+    } else {
+        format!("{} to {}", stage.from, stage.to)
+    };
+    let warm_up = if stage.warm_up { ", warm-up" } else { "" };
+    format!("{name}: {ramp} for {} ({spacing}{warm_up})", human_micros(micros(stage.duration)))
 }

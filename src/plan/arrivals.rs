@@ -1,9 +1,10 @@
 //! Open-loop arrivals: instants from the cumulative rate, devices from the selection.
 
-use crate::scenario::{Load, Select, Spacing, Stage, Workload};
-use crate::seed::{Draw, Purpose, Seed, Subject};
-use crate::units::micros;
+use crate::scenario::{Load, Once, Select, Spacing, Stage};
+use crate::seed::{Draw, Permutation, Purpose, Seed, Subject};
+use crate::units::{Share, micros};
 
+use super::candidates::Candidates;
 use super::{DeviceId, Plan};
 
 /// One planned start.
@@ -13,12 +14,40 @@ pub struct Arrival {
     pub at_us: u64,
     /// Index of the workload.
     pub workload: u16,
-    /// Number of this arrival in its workload, from 0.
+    /// Number of this arrival in its workload, from 0: no two have the same.
     pub number: u64,
     /// The device it goes to.
     pub device: DeviceId,
     /// Whether it lies outside the warm-up stages.
     pub measured: bool,
+}
+
+/// A stretch of open-loop load that is decided while the run goes on. What falls due in it is a pure
+/// function of the step.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Step {
+    /// Its number, from 0: draws depend on it.
+    pub number: u32,
+    /// Where it begins, in µs since the start of the load.
+    pub begin_us: u64,
+    /// The number of its first arrival: the count of those that all steps before it have planned.
+    pub first_arrival: u64,
+    /// How its arrivals are spread.
+    pub spacing: Spacing,
+    /// One after the other.
+    pub stages: Vec<Stage>,
+}
+
+impl Step {
+    /// How many executions it starts.
+    pub fn planned(&self) -> u64 {
+        self.stages.iter().map(stage_count).sum()
+    }
+
+    /// Where it ends, in µs since the start of the load.
+    pub fn end_us(&self) -> u64 {
+        self.begin_us + self.stages.iter().map(|stage| micros(stage.duration)).sum::<u64>()
+    }
 }
 
 /// The arrivals of one workload, in order.
@@ -27,17 +56,48 @@ pub struct Arrivals {
     seed: Seed,
     workload: u16,
     subject: Subject,
-    spacing: Spacing,
-    select: Select,
-    /// (group, devices in it), in the order of the scenario.
-    candidates: Vec<(u16, u32)>,
-    candidate_count: u64,
-    stages: std::vec::IntoIter<Stage>,
-    /// Where the next stage begins, in µs since the start of the load.
-    next_stage_us: f64,
-    stage: Option<StageArrivals>,
-    stage_number: u64,
+    candidates: Candidates,
+    choice: Choice,
+    times: Times,
     number: u64,
+}
+
+/// Which device an arrival goes to.
+#[derive(Debug, Clone)]
+enum Choice {
+    Uniform,
+    RoundRobin,
+    /// Each once, in this order.
+    Once(Permutation),
+}
+
+/// When arrivals come.
+#[derive(Debug, Clone)]
+enum Times {
+    Stages(Stages),
+    Burst(Burst),
+    /// Not beforehand.
+    Never,
+}
+
+/// Stages, one after the other.
+#[derive(Debug, Clone)]
+struct Stages {
+    spacing: Spacing,
+    left: std::vec::IntoIter<Stage>,
+    /// Where the next one begins, in µs since the start of the load.
+    next_us: f64,
+    current: Option<StageArrivals>,
+    number: u64,
+}
+
+/// So many at equal gaps.
+#[derive(Debug, Clone)]
+struct Burst {
+    begin_us: u64,
+    within_us: u64,
+    count: u64,
+    done: u64,
 }
 
 /// The arrivals inside one stage.
@@ -66,44 +126,66 @@ pub(super) fn stage_count(stage: &Stage) -> u64 {
     (mean * stage.duration.as_secs_f64()).round() as u64
 }
 
+/// How many devices a share of them is: the nearest number, and never none.
+pub(super) fn share_of(share: Share, devices: u64) -> u64 {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "not negative, and not above the number of devices"
+    )]
+    let count = (share.fraction() * as_f64(devices)).round() as u64;
+    count.clamp(1, devices.max(1))
+}
+
 impl Arrivals {
     pub(super) fn new(plan: &Plan, workload: usize) -> Self {
-        let Workload { name, groups, select, start_after, load, .. } = &plan.scenario.workloads[workload];
-        let Load::ArrivalRate(load) = load;
-        let candidates: Vec<(u16, u32)> = groups
-            .iter()
-            .map(|group| (u16::try_from(*group).unwrap_or(u16::MAX), plan.scenario.groups[*group].count))
-            .collect();
+        let begin_us = micros(plan.scenario.workloads[workload].start_after);
+        match &plan.scenario.workloads[workload].load {
+            Load::ArrivalRate(load) => {
+                let times = Times::Stages(Stages::new(load.spacing, load.stages.clone(), begin_us));
+                Self::with(plan, workload, times)
+            }
+            Load::Once(Once { devices, within }) => {
+                let mut this = Self::with(plan, workload, Times::Never);
+                let count = share_of(*devices, this.candidates.count);
+                this.times = Times::Burst(Burst { begin_us, within_us: micros(*within), count, done: 0 });
+                this.choice = Choice::Once(this.seed.order(this.subject, this.candidates.count));
+                this
+            }
+        }
+    }
+
+    /// The arrivals of one step.
+    pub(super) fn of_step(plan: &Plan, workload: usize, step: &Step) -> Self {
+        let mut stages = Stages::new(step.spacing, step.stages.clone(), step.begin_us);
+        // Far from the stages of every other step.
+        stages.number = u64::from(step.number) << 32;
+        Self { number: step.first_arrival, ..Self::with(plan, workload, Times::Stages(stages)) }
+    }
+
+    fn with(plan: &Plan, workload: usize, times: Times) -> Self {
+        let of = &plan.scenario.workloads[workload];
         Self {
             seed: plan.seed,
             workload: u16::try_from(workload).unwrap_or(u16::MAX),
-            subject: Subject::new(name, 0),
-            spacing: load.spacing,
-            select: *select,
-            candidate_count: candidates.iter().map(|(_, count)| u64::from(*count)).sum(),
-            candidates,
-            stages: load.stages.clone().into_iter(),
-            next_stage_us: as_f64(micros(*start_after)),
-            stage: None,
-            stage_number: 0,
+            subject: Subject::new(&of.name, 0),
+            candidates: Candidates::of(plan, of),
+            choice: match of.select {
+                Select::Uniform => Choice::Uniform,
+                Select::RoundRobin => Choice::RoundRobin,
+            },
+            times,
             number: 0,
         }
     }
 
     fn select(&self) -> DeviceId {
-        let mut place = match self.select {
-            Select::RoundRobin => self.number % self.candidate_count,
-            Select::Uniform => {
-                self.seed.at(Purpose::Select, self.subject, self.number).below(self.candidate_count)
-            }
-        };
-        for (group, count) in &self.candidates {
-            match u32::try_from(place) {
-                Ok(index) if index < *count => return DeviceId { group: *group, index },
-                _ => place -= u64::from(*count),
-            }
-        }
-        unreachable!("a place below the number of candidates lies in one of the groups")
+        let count = self.candidates.count;
+        self.candidates.device(match &self.choice {
+            Choice::RoundRobin => self.number % count,
+            Choice::Uniform => self.seed.at(Purpose::Select, self.subject, self.number).below(count),
+            Choice::Once(order) => order.at(self.number),
+        })
     }
 }
 
@@ -111,24 +193,52 @@ impl Iterator for Arrivals {
     type Item = Arrival;
 
     fn next(&mut self) -> Option<Arrival> {
+        let (at_us, measured) = match &mut self.times {
+            Times::Stages(stages) => stages.next(self.seed, self.subject)?,
+            Times::Burst(burst) => (burst.next()?, true),
+            Times::Never => return None,
+        };
+        let device = self.select();
+        let number = self.number;
+        self.number += 1;
+        Some(Arrival { at_us, workload: self.workload, number, device, measured })
+    }
+}
+
+impl Stages {
+    fn new(spacing: Spacing, stages: Vec<Stage>, begin_us: u64) -> Self {
+        Self { spacing, left: stages.into_iter(), next_us: as_f64(begin_us), current: None, number: 0 }
+    }
+
+    /// The next instant in µs, and whether it is measured.
+    fn next(&mut self, seed: Seed, subject: Subject) -> Option<(u64, bool)> {
         loop {
-            if let Some(stage) = &mut self.stage {
-                let subject = self.subject.with_index(self.stage_number);
-                let mut draw = self.seed.at(Purpose::Arrival, subject, stage.done);
+            if let Some(stage) = &mut self.current {
+                let subject = subject.with_index(self.number);
+                let mut draw = seed.at(Purpose::Arrival, subject, stage.done);
                 if let Some(at_us) = stage.next(self.spacing, &mut draw) {
-                    let measured = stage.measured;
-                    let device = self.select();
-                    let number = self.number;
-                    self.number += 1;
-                    return Some(Arrival { at_us, workload: self.workload, number, device, measured });
+                    return Some((at_us, stage.measured));
                 }
-                self.stage = None;
-                self.stage_number += 1;
+                self.current = None;
+                self.number += 1;
             }
-            let stage = self.stages.next()?;
-            self.stage = Some(StageArrivals::new(&stage, self.next_stage_us));
-            self.next_stage_us += as_f64(micros(stage.duration));
+            let stage = self.left.next()?;
+            self.current = Some(StageArrivals::new(&stage, self.next_us));
+            self.next_us += as_f64(micros(stage.duration));
         }
+    }
+}
+
+impl Burst {
+    fn next(&mut self) -> Option<u64> {
+        if self.done == self.count {
+            return None;
+        }
+        // At equal gaps, in the middle of each.
+        let twice = u128::from(2 * self.done + 1) * u128::from(self.within_us);
+        let after_us = u64::try_from(twice / (2 * u128::from(self.count))).unwrap_or(u64::MAX);
+        self.done += 1;
+        Some(self.begin_us + after_us)
     }
 }
 
@@ -190,34 +300,32 @@ fn as_f64(value: u64) -> f64 {
     value as f64
 }
 
-/// The arrivals of all workloads that go to one shard's devices, merged in order of time.
+/// Those of some arrivals that go to one shard's devices.
 #[derive(Debug)]
 pub struct ShardArrivals {
     plan: Plan,
     shard: usize,
     shards: usize,
-    workloads: Vec<(Option<Arrival>, Arrivals)>,
+    head: Option<Arrival>,
+    arrivals: Arrivals,
 }
 
 impl ShardArrivals {
-    pub(super) fn new(plan: &Plan, shard: usize, shards: usize) -> Self {
-        let workloads = (0..plan.scenario.workloads.len()).map(|w| (None, plan.arrivals(w))).collect();
-        let mut this = Self { plan: plan.clone(), shard, shards, workloads };
-        for workload in 0..this.workloads.len() {
-            this.advance(workload);
-        }
+    pub(super) fn new(plan: &Plan, arrivals: Arrivals, shard: usize, shards: usize) -> Self {
+        let mut this = Self { plan: plan.clone(), shard, shards, head: None, arrivals };
+        this.advance();
         this
     }
 
-    fn advance(&mut self, workload: usize) {
-        let (head, arrivals) = &mut self.workloads[workload];
+    fn advance(&mut self) {
         let (plan, shard, shards) = (&self.plan, self.shard, self.shards);
-        *head = arrivals.find(|arrival| shards == 1 || plan.shard_of(arrival.device, shards) == shard);
+        self.head =
+            self.arrivals.find(|arrival| shards == 1 || plan.shard_of(arrival.device, shards) == shard);
     }
 
     /// The next arrival without taking it.
     pub fn peek(&self) -> Option<&Arrival> {
-        self.workloads.iter().filter_map(|(head, _)| head.as_ref()).min_by_key(|a| (a.at_us, a.workload))
+        self.head.as_ref()
     }
 }
 
@@ -225,8 +333,8 @@ impl Iterator for ShardArrivals {
     type Item = Arrival;
 
     fn next(&mut self) -> Option<Arrival> {
-        let next = *self.peek()?;
-        self.advance(usize::from(next.workload));
+        let next = self.head?;
+        self.advance();
         Some(next)
     }
 }

@@ -5,7 +5,7 @@ use super::*;
 use crate::dist::Delay;
 use crate::scenario::{
     ArrivalRate, Backoff, Behavior, ClientIdTemplate, Command, Connect, Driver, Drops, Embedded, Group,
-    Jitter, OutcomeKind, PlannedOutcome, Select, Spacing, Stage, Target, Transport, Workload,
+    Jitter, Once, OutcomeKind, PlannedOutcome, Select, Spacing, Stage, Target, Transport, Workload,
 };
 use crate::units::{Rate, Share};
 
@@ -293,12 +293,74 @@ fn a_device_that_rejects_or_keeps_silent_reports_no_progress() {
 fn shards_share_the_arrivals_out_without_loss_or_reordering() {
     let groups = vec![group("a", 7), group("b", 5)];
     let plan = plan(2, groups, Spacing::Poisson, vec![stage(200.0, 200.0, 3)]);
-    let mut dealt: Vec<Arrival> = (0..3).flat_map(|shard| plan.arrivals_of(shard, 3)).collect();
+    let mut dealt: Vec<Arrival> = (0..3).flat_map(|shard| plan.arrivals_of(0, shard, 3)).collect();
     dealt.sort_by_key(|a| (a.at_us, a.number));
     assert_eq!(dealt, plan.arrivals(0).collect::<Vec<_>>());
     for shard in 0..3 {
-        for arrival in plan.arrivals_of(shard, 3) {
+        for arrival in plan.arrivals_of(0, shard, 3) {
             assert_eq!(plan.shard_of(arrival.device, 3), shard);
         }
     }
+}
+
+fn with_load(groups: Vec<Group>, load: Load) -> Plan {
+    let made = plan(4, groups, Spacing::Even, vec![stage(1.0, 1.0, 1)]);
+    let mut scenario = Scenario::clone(made.scenario());
+    scenario.workloads[0].start_after = Duration::from_secs(1);
+    scenario.workloads[0].load = load;
+    Plan::new(Arc::new(scenario), Seed(4))
+}
+
+#[test]
+fn a_burst_reaches_each_chosen_device_once() {
+    // (share, within in µs, devices reached, first and last instant)
+    for (share, within_us, reached, instants) in [
+        ("100%", 0, 12, (1_000_000, 1_000_000)),
+        ("50%", 600, 6, (1_000_050, 1_000_550)),
+        // A share that rounds to none is one device all the same.
+        ("0.1%", 100, 1, (1_000_050, 1_000_050)),
+    ] {
+        let once = Once { devices: share.parse().unwrap(), within: Duration::from_micros(within_us) };
+        let plan = with_load(vec![group("a", 7), group("b", 5)], Load::Once(once));
+        let arrivals: Vec<Arrival> = plan.arrivals(0).collect();
+        let mut devices: Vec<DeviceId> = arrivals.iter().map(|arrival| arrival.device).collect();
+        devices.sort_unstable();
+        devices.dedup();
+        assert_eq!(
+            (devices.len(), arrivals.len(), plan.planned(0)),
+            (reached, reached, reached as u64),
+            "{share}"
+        );
+        assert_eq!((arrivals[0].at_us, arrivals[reached - 1].at_us), instants, "{share}");
+        assert!(arrivals.is_sorted_by_key(|arrival| arrival.at_us), "{share}");
+        assert_eq!(plan.load_us(), Some(1_000_000 + within_us));
+    }
+}
+
+#[test]
+fn a_step_is_the_same_arrivals_whenever_it_is_asked_for_and_no_other_steps() {
+    let plan = plan(8, vec![group("a", 50)], Spacing::Even, vec![stage(1.0, 1.0, 1)]);
+    let step = |number, first_arrival| Step {
+        number,
+        begin_us: 5_000_000,
+        first_arrival,
+        spacing: Spacing::Poisson,
+        stages: vec![Stage { warm_up: true, ..stage(10.0, 10.0, 2) }, stage(10.0, 10.0, 10)],
+    };
+    let arrivals = |step: &Step| -> Vec<Arrival> {
+        let mut all: Vec<Arrival> =
+            (0..2).flat_map(|shard| plan.step_arrivals_of(0, step, shard, 2)).collect();
+        all.sort_by_key(|arrival| arrival.number);
+        all
+    };
+    let (first, second) = (step(0, 0), step(1, 120));
+    let one = arrivals(&first);
+    assert_eq!((one.len() as u64, first.planned(), first.end_us()), (120, 120, 17_000_000));
+    assert_eq!(one, arrivals(&first));
+    assert!(one.is_sorted_by_key(|arrival| arrival.at_us));
+    assert_eq!(one.iter().filter(|arrival| !arrival.measured).count(), 20);
+    let other = arrivals(&second);
+    assert!(one.iter().map(|a| a.number).chain(other.iter().map(|a| a.number)).eq(0..240));
+    let instants = |of: &[Arrival]| of.iter().map(|arrival| arrival.at_us).collect::<Vec<u64>>();
+    assert_ne!(instants(&one), instants(&other));
 }

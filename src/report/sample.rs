@@ -93,7 +93,7 @@ pub fn empty(phase: Phase, elapsed_s: u64) -> Snapshot {
         elapsed: Duration::from_secs(elapsed_s),
         wall_elapsed: None,
         load_elapsed: None,
-        load_planned: Duration::from_secs(32),
+        load_planned: Some(Duration::from_secs(32)),
         planned: 3_375,
         last_deadline: None,
         totals: Arc::new(Statistics::new(Arc::clone(&shape))),

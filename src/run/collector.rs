@@ -41,7 +41,7 @@ pub(super) struct Collector {
     epoch: Instant,
     group_sizes: Vec<u64>,
     planned: u64,
-    load_planned: Duration,
+    load_planned: Option<Duration>,
     shards: Vec<ShardState>,
     waiting: BTreeMap<u64, Vec<ShardReport>>,
     totals: Statistics,
@@ -71,7 +71,7 @@ impl Collector {
         shards: usize,
         epoch: Instant,
         planned: u64,
-        load_planned: Duration,
+        load_planned: Option<Duration>,
     ) -> Self {
         Self {
             totals: Statistics::new(Arc::clone(&shape)),
@@ -240,6 +240,7 @@ impl Collector {
         totals.drop_from("messages to slow clients", self.backend_dropped);
         totals.drop_from("the backend's memory of ended executions", self.backend_evicted);
         totals.dropped.retain(|_, count| *count > 0);
+        let due = totals.sum(Part::Measured, None, None).due + totals.sum(Part::WarmUp, None, None).due;
         Snapshot {
             number: self.published,
             phase: self.phase,
@@ -247,7 +248,7 @@ impl Collector {
             wall_elapsed: None,
             load_elapsed: self.load_begin.map(since),
             load_planned: self.load_planned,
-            planned: self.planned,
+            planned: self.planned.max(due),
             last_deadline: draining
                 .then(|| Duration::from_micros(self.last_deadline().micros_since(self.epoch))),
             shape: Arc::clone(&self.shape),

@@ -12,7 +12,7 @@ use tokio::task::{JoinSet, LocalSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::{Alarm, Clock, Instant, thread_cpu};
-use crate::driver::{self, CommandsApi, Driver, HttpApi};
+use crate::driver::{self, CommandsApi, Driver, HttpApi, SourceCommand};
 use crate::fleet::{self, Fleet};
 use crate::ledger::{Holder, Ledger, LedgerAnomaly};
 use crate::plan::Plan;
@@ -31,6 +31,9 @@ const SETTLE_CONNECTIONS: usize = 8;
 pub(super) enum ShardCommand {
     /// The load begins at this instant.
     Begin(Instant),
+    /// What the source of a workload does next.
+    #[expect(dead_code, reason = "no load of this release is decided while it goes on")]
+    Source(u16, SourceCommand),
     /// Start nothing more; with `abandon` not even what waits for a connection.
     StopLoad { abandon: bool },
     /// Strike off what is open, report, and end.
@@ -239,6 +242,7 @@ impl Shard {
                         self.load_begin = Some(at);
                         self.driver.begin(at);
                     }
+                    Some(ShardCommand::Source(workload, command)) => self.driver.tell(workload, &command),
                     Some(ShardCommand::StopLoad { abandon }) => {
                         // What is due by now is still sent; only then the load is over.
                         let now = self.clock.now();

@@ -7,6 +7,7 @@
 mod connect;
 mod driver;
 mod groups;
+mod loads;
 mod target;
 mod workloads;
 

@@ -30,7 +30,6 @@ const NOT_YET: &[&str] = &[
     "workloads.*.command.existing",
     "workloads.*.command.format.cbor",
     "workloads.*.load.concurrency",
-    "workloads.*.load.once",
     "workloads.*.load.rollout",
     "workloads.*.load.capacity",
 ];

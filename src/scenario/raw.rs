@@ -385,6 +385,18 @@ pub enum Select {
 pub enum Load {
     /// Open loop: the arrivals come whatever the target does.
     ArrivalRate(ArrivalRate),
+    /// A burst: each chosen device exactly once.
+    Once(Once),
+}
+
+/// A burst: each chosen device exactly once.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Once {
+    /// How many of the workload's devices; which ones, and in which order, is drawn. Default 100%.
+    pub devices: Option<At<Text<Share>>>,
+    /// The starts are spread evenly over this. Default 0s: all at one instant.
+    pub within: Option<At<Text<Duration>>>,
 }
 
 /// Open loop: the arrivals come whatever the target does.

@@ -2,15 +2,16 @@
 //!
 //! Goes into the result, and is itself a scenario that gives the same run.
 
+mod loads;
+
 use std::fmt::Write as _;
 
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    ArrivalRate, Backoff, Command, Connect, Driver, Drops, Embedded, Endpoint, Group, Load, OutcomeKind,
-    PlannedOutcome, Scenario, Select, Spacing, Stage, Target, Threshold, Transport, Via, Workload, check,
-    spelling,
+    Backoff, Command, Connect, Driver, Drops, Embedded, Endpoint, Group, OutcomeKind, PlannedOutcome,
+    Scenario, Select, Target, Threshold, Transport, Via, Workload, check, spelling,
 };
 
 impl Scenario {
@@ -54,18 +55,19 @@ impl Scenario {
 
     fn workload(&self, workload: &Workload) -> Value {
         let names = workload.groups.iter().map(|index| self.groups[*index].name.as_str());
-        let select = match workload.select {
-            Select::Uniform => "uniform",
-            Select::RoundRobin => "round_robin",
-        };
-        let Load::ArrivalRate(arrivals) = &workload.load;
-        json!({
-            "command": command(&workload.command),
-            "groups": names.collect::<Vec<_>>(),
-            "select": select,
-            "start_after": spelling::duration(workload.start_after),
-            "load": { "arrival_rate": arrival_rate(arrivals) },
-        })
+        let mut all = Map::new();
+        all.insert("command".to_owned(), command(&workload.command));
+        all.insert("groups".to_owned(), names.collect());
+        if workload.load.selects() {
+            let select = match workload.select {
+                Select::Uniform => "uniform",
+                Select::RoundRobin => "round_robin",
+            };
+            all.insert("select".to_owned(), json!(select));
+        }
+        all.insert("start_after".to_owned(), json!(spelling::duration(workload.start_after)));
+        all.insert("load".to_owned(), loads::load(&workload.load));
+        Value::Object(all)
     }
 }
 
@@ -205,26 +207,6 @@ fn command(command: &Command) -> Value {
         "format": format,
         "timeout": spelling::duration(command.timeout),
     })
-}
-
-fn arrival_rate(arrivals: &ArrivalRate) -> Value {
-    let spacing = match arrivals.spacing {
-        Spacing::Poisson => "poisson",
-        Spacing::Even => "even",
-    };
-    json!({ "spacing": spacing, "stages": arrivals.stages.iter().map(stage).collect::<Vec<_>>() })
-}
-
-fn stage(stage: &Stage) -> Value {
-    let mut all = Map::new();
-    if let Some(name) = &stage.name {
-        all.insert("name".to_owned(), json!(name));
-    }
-    all.insert("rate".to_owned(), json!(spelling::rate(stage.from)));
-    all.insert("ramp_to".to_owned(), json!(spelling::rate(stage.to)));
-    all.insert("duration".to_owned(), json!(spelling::duration(stage.duration)));
-    all.insert("warm_up".to_owned(), json!(stage.warm_up));
-    Value::Object(all)
 }
 
 fn threshold(threshold: &Threshold) -> Value {

@@ -1,6 +1,6 @@
 //! What a scenario may say and probably should not.
 
-use super::{Aggregate, Behavior, Driver, Group, Load, Metric, OutcomeKind, Scenario, Threshold, Via};
+use super::{Aggregate, Behavior, Driver, Group, Metric, OutcomeKind, Scenario, Threshold, Via};
 use crate::dist::Delay;
 use crate::stats::{Class, Span};
 use crate::units::{Rate, human_count, human_micros, micros};
@@ -82,9 +82,7 @@ fn peak_share(workload: &super::Workload, group: usize, scenario: &Scenario) -> 
     }
     let devices = |index: usize| f64::from(scenario.groups[index].count);
     let all: f64 = workload.groups.iter().map(|index| devices(*index)).sum();
-    let Load::ArrivalRate(arrivals) = &workload.load;
-    let rates = arrivals.stages.iter().map(|stage| stage.from.per_second().max(stage.to.per_second()));
-    rates.fold(0.0, f64::max) * devices(group) / all
+    workload.load.peak_rate().per_second() * devices(group) / all
 }
 
 /// The longest time-out of the workloads that reach a group: until then, and longer, a late answer
@@ -137,10 +135,7 @@ fn mostly_away(group: &Group) -> Option<String> {
 }
 
 fn nothing_measured(scenario: &Scenario) -> Option<String> {
-    let all_warm_up = scenario.workloads.iter().all(|workload| {
-        let Load::ArrivalRate(arrivals) = &workload.load;
-        arrivals.stages.iter().all(|stage| stage.warm_up)
-    });
+    let all_warm_up = scenario.workloads.iter().all(|workload| workload.load.is_all_warm_up());
     all_warm_up
         .then(|| "every stage is warm_up: nothing is measured, and thresholds see no samples".to_owned())
 }

@@ -129,9 +129,9 @@ pub struct Snapshot {
     pub wall_elapsed: Option<Duration>,
     /// Since the load began; `None` before.
     pub load_elapsed: Option<Duration>,
-    /// How long the load is planned to last (without connect and drain).
-    pub load_planned: Duration,
-    /// Planned executions of the whole run.
+    /// How long the load is planned to last (without connect and drain); `None` where feedback decides.
+    pub load_planned: Option<Duration>,
+    /// Planned executions of the whole run; where feedback decides, as many as are known by now.
     pub planned: u64,
     /// The last instant anything open can still end, while draining.
     pub last_deadline: Option<Duration>,

@@ -41,7 +41,7 @@ fn snapshot(phase: Phase, totals: Statistics) -> Snapshot {
         elapsed: Duration::from_secs(12),
         wall_elapsed: None,
         load_elapsed: Some(Duration::from_secs(10)),
-        load_planned: Duration::from_mins(1),
+        load_planned: Some(Duration::from_mins(1)),
         planned: 120,
         last_deadline: None,
         shape: Arc::clone(totals.shape()),

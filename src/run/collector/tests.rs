@@ -11,7 +11,7 @@ fn shape() -> Arc<Shape> {
 }
 
 fn collector(shards: usize) -> Collector {
-    Collector::new(shape(), vec![30, 12], shards, EPOCH, 100, Duration::from_mins(1))
+    Collector::new(shape(), vec![30, 12], shards, EPOCH, 100, Some(Duration::from_mins(1)))
 }
 
 /// `ms` after the epoch.

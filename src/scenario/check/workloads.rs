@@ -5,9 +5,8 @@ use std::time::Duration;
 use super::super::document::Spot;
 use super::super::problems::unknown;
 use super::super::written::{Name, Text};
-use super::super::{ArrivalRate, Command, Group, Load, Select, Spacing, Stage, Workload};
-use super::{At, Collector, bounded_rate, given, is_wrong, raw, whole_seconds};
-use crate::units::Rate;
+use super::super::{Command, Group, Select, Workload};
+use super::{At, Collector, given, is_wrong, loads, raw, whole_seconds};
 
 /// `executionTimeoutSeconds` of AWS IoT: 1 s to 12 h.
 const MAX_TIMEOUT_SECONDS: u64 = 43_200;
@@ -32,6 +31,9 @@ fn workload(
 ) -> Workload {
     let name = collector.document().key(name.spot.node()).unwrap_or_default().to_owned();
     let load = raw.and_then(|raw| raw.load.get());
+    if let Some(raw) = raw {
+        loads::no_idle_select(raw, collector);
+    }
     Workload {
         name,
         command: command(raw.and_then(|raw| raw.command.get()), collector),
@@ -41,10 +43,7 @@ fn workload(
             Some(raw::Select::Uniform) | None => Select::Uniform,
         },
         start_after: raw.and_then(|raw| given(&raw.start_after)).map_or(Duration::ZERO, |text| text.0),
-        load: Load::ArrivalRate(load.map_or(
-            ArrivalRate { spacing: Spacing::Poisson, stages: Vec::new() },
-            |raw::Load::ArrivalRate(raw)| arrival_rate(raw, collector),
-        )),
+        load: load.map_or_else(loads::stand_in, |load| loads::check(load, collector)),
     }
 }
 
@@ -113,71 +112,6 @@ fn targets(raw: &raw::Workload, groups: &[Group], collector: &Collector<'_>) -> 
     }
     indices.sort_unstable();
     indices
-}
-
-fn arrival_rate(raw: &raw::ArrivalRate, collector: &Collector<'_>) -> ArrivalRate {
-    let spacing = match given(&raw.spacing) {
-        Some(raw::Spacing::Even) => Spacing::Even,
-        Some(raw::Spacing::Poisson) | None => Spacing::Poisson,
-    };
-    ArrivalRate { spacing, stages: stages(&raw.stages, collector) }
-}
-
-fn stages(field: &At<Vec<At<raw::Stage>>>, collector: &Collector<'_>) -> Vec<Stage> {
-    let Some(items) = field.get() else { return Vec::new() };
-    let spot = Spot::Key(field.spot.node());
-    if items.is_empty() {
-        collector.report(spot, "at least one stage is needed");
-        return Vec::new();
-    }
-    let mut stages: Vec<Stage> = Vec::new();
-    let mut complete = true;
-    for item in items {
-        let raw = item.get();
-        complete &= raw.is_some_and(|raw| {
-            !is_wrong(&raw.rate) && !is_wrong(&raw.ramp_to) && raw.duration.get().is_some()
-        });
-        // A wrong rate before it is the mistake, not the rate left out here.
-        let start = stages.last().map(|stage| stage.to);
-        stages.push(raw.map_or_else(stand_in, |raw| stage(raw, start, item.spot, collector)));
-    }
-    let starts: f64 = stages.iter().map(expected_starts).sum();
-    if complete && starts < 0.5 {
-        collector.report(spot, "these stages start nothing at all; raise a rate or a duration");
-    }
-    stages
-}
-
-fn stand_in() -> Stage {
-    Stage { name: None, from: Rate::ZERO, to: Rate::ZERO, duration: Duration::ZERO, warm_up: false }
-}
-
-fn stage(raw: &raw::Stage, start: Option<Rate>, spot: Spot, collector: &Collector<'_>) -> Stage {
-    for field in [&raw.rate, &raw.ramp_to].into_iter().flatten() {
-        if let Some(rate) = field.get() {
-            bounded_rate(rate.0, field.spot, collector);
-        }
-    }
-    if raw.rate.is_none() && start.is_none() {
-        let hint = "a later stage may leave it out: it then starts where the last one ended";
-        collector.report_with_hint(spot, "the first stage needs a `rate`", hint);
-    }
-    if raw.duration.get().is_some_and(|duration| duration.0.is_zero()) {
-        collector.report(raw.duration.spot, "a stage must last longer than 0s");
-    }
-    let from = given(&raw.rate).map(|rate| rate.0).or(start).unwrap_or(Rate::ZERO);
-    Stage {
-        name: given(&raw.name).map(|name| name.0.0.clone()),
-        from,
-        to: given(&raw.ramp_to).map_or(from, |rate| rate.0),
-        duration: raw.duration.get().map_or(Duration::ZERO, |duration| duration.0),
-        warm_up: given(&raw.warm_up).copied().unwrap_or(false),
-    }
-}
-
-/// The area under the rate.
-fn expected_starts(stage: &Stage) -> f64 {
-    f64::midpoint(stage.from.per_second(), stage.to.per_second()) * stage.duration.as_secs_f64()
 }
 
 /// A command id stands for one stored command, so it cannot have two payloads.

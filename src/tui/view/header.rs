@@ -149,7 +149,10 @@ pub(super) fn phase(state: &UiState) -> String {
 fn load(snapshot: &Snapshot) -> String {
     let word = if is_warming_up(snapshot) { "WARMING UP" } else { "MEASURING" };
     let elapsed = snapshot.load_elapsed.unwrap_or(Duration::ZERO);
-    format!("{word} {} / {}", position(elapsed), position(snapshot.load_planned))
+    match snapshot.load_planned {
+        Some(planned) => format!("{word} {} / {}", position(elapsed), position(planned)),
+        None => format!("{word} {}", position(elapsed)),
+    }
 }
 
 fn drain(snapshot: &Snapshot) -> String {
