@@ -20,7 +20,7 @@ use tokio::sync::Notify;
 use crate::clock::{Clock, Instant};
 use crate::ledger::{EntryKey, Ledger, Origin};
 use crate::plan::{Arrival, DeviceId, Plan};
-use crate::protocol::{TargetKind, TargetName};
+use crate::protocol::TargetName;
 use crate::scenario::Via;
 use crate::stats::Part;
 use crate::units::micros;
@@ -166,9 +166,11 @@ impl Driver {
         self.stopped.get() || (self.begin.get().is_some() && self.sources.borrow().are_exhausted())
     }
 
-    /// The target that a device of this run is, by its client id.
-    fn target<'a>(&'a self, name: &'a str) -> TargetName<'a> {
-        TargetName { region: &self.region, account: &self.account, kind: TargetKind::Thing, name }
+    /// The target that a device of this run is; `name` is where its name goes.
+    fn target<'a>(&'a self, device: DeviceId, name: &'a mut String) -> TargetName<'a> {
+        name.clear();
+        let kind = self.plan.write_target(device, name);
+        TargetName { region: &self.region, account: &self.account, kind, name }
     }
 }
 

@@ -81,7 +81,7 @@ struct Scratch {
 /// The parts of an update while it is put together.
 #[derive(Debug, Default)]
 struct UpdateScratch {
-    client_id: String,
+    name: String,
     topic: String,
     payload: Vec<u8>,
 }

@@ -12,6 +12,7 @@ mod fingerprint;
 
 use std::sync::Arc;
 
+use crate::protocol::TargetKind;
 use crate::scenario::{Group, Load, Scenario, Workload};
 use crate::seed::{Seed, Subject};
 
@@ -95,7 +96,7 @@ impl Plan {
             .flat_map(|(group, number)| (0..group.count).map(move |index| DeviceId { group: number, index }))
     }
 
-    /// A device's client id, which is also its thing's name.
+    /// A device's client id.
     pub fn client_id(&self, device: DeviceId) -> String {
         self.scenario.groups[usize::from(device.group)].client_id.render(device.index, self.seed.0)
     }
@@ -103,6 +104,19 @@ impl Plan {
     /// Appends a device's client id to `out`.
     pub fn write_client_id(&self, device: DeviceId, out: &mut String) {
         self.scenario.groups[usize::from(device.group)].client_id.write(device.index, self.seed.0, out);
+    }
+
+    /// As what and by which name executions go to a device.
+    pub fn target(&self, device: DeviceId) -> (TargetKind, String) {
+        let group = &self.scenario.groups[usize::from(device.group)];
+        (group.address, group.target_name.render(device.index, self.seed.0))
+    }
+
+    /// Appends the name by which executions go to a device to `out`; returns as what.
+    pub fn write_target(&self, device: DeviceId, out: &mut String) -> TargetKind {
+        let group = &self.scenario.groups[usize::from(device.group)];
+        group.target_name.write(device.index, self.seed.0, out);
+        group.address
     }
 
     /// When and to which device the executions of a workload start, where that is decided beforehand;

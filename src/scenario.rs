@@ -32,11 +32,12 @@ use std::time::Duration;
 use indexmap::IndexMap;
 
 use crate::dist::Delay;
+use crate::protocol::TargetKind;
 use crate::stats::{Class, Finding, Shape, Span};
 use crate::units::Share;
 
 pub use client_id::ClientIdTemplate;
-pub use connect::{Backoff, Connect, Drops, Jitter, MqttVersion};
+pub use connect::{Auth, Backoff, Connect, Drops, Jitter, MqttVersion};
 pub use load::{LoadError, load, parse};
 pub use loads::{ArrivalRate, Load, Once, Spacing, Stage};
 pub use problems::{Problem, Problems};
@@ -128,8 +129,15 @@ pub struct Group {
     pub name: String,
     /// Number of devices, 1 to 10⁷.
     pub count: u32,
-    /// How client ids (and thing names) are made.
+    /// How client ids are made.
     pub client_id: ClientIdTemplate,
+    /// Whether executions go to its devices as things or as clients.
+    pub address: TargetKind,
+    /// How the names are made that executions go to: of things their own or the client id, of clients the
+    /// client id.
+    pub target_name: ClientIdTemplate,
+    /// Labels of its devices, in the order of the file.
+    pub attributes: IndexMap<String, String>,
     /// How its devices connect.
     pub connect: Connect,
     /// How its devices treat executions.

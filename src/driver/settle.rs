@@ -28,9 +28,7 @@ pub async fn settle_lane(
             let next = driver.ledger.borrow_mut().next_to_settle(driver.clock.now());
             let Some(ToSettle { key, id, device }) = next else { break };
             let Some(device_id) = device_id(device) else { continue };
-            name.clear();
-            driver.plan.write_client_id(device_id, &mut name);
-            let read = read_back(api.read_back(&id, &driver.target(&name)).await);
+            let read = read_back(api.read_back(&id, &driver.target(device_id, &mut name)).await);
             driver.ledger.borrow_mut().settle(key, driver.clock.now(), &read, holder(device, &id));
         }
         let next = driver.ledger.borrow().next_deadline();

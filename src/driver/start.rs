@@ -18,7 +18,7 @@ const BATCH: usize = 64;
 
 /// Sends starts through one `api` until the task is dropped.
 pub async fn start_worker(driver: Rc<Driver>, mut api: impl CommandsApi) {
-    // The client id of the device at hand.
+    // The name of the device at hand.
     let mut device = String::new();
     loop {
         for _ in 0..BATCH {
@@ -67,10 +67,8 @@ impl Driver {
             }
             let written = self.clock.now();
             self.ledger.borrow_mut().written(job.key, written);
-            device.clear();
-            self.plan.write_client_id(job.device, device);
             let names = StartNames {
-                target: self.target(device),
+                target: self.target(job.device, device),
                 command_region: &self.region,
                 command_account: &self.account,
                 command_id: &self.plan.scenario().workloads[usize::from(job.workload)].command.name,

@@ -17,6 +17,7 @@ use crate::mqtt::{
     Packet, PacketId, PublishProperties, QoS, ReasonCode, Sender, Version,
 };
 use crate::protocol::{TargetKind, device_filters};
+use crate::scenario::Auth;
 use crate::units::MICROS_PER_SECOND;
 
 /// The largest packet a device takes: AWS IoT Core's message limit of 128 KB and its topic.
@@ -37,6 +38,9 @@ const MAX_EARLY: usize = 16_384;
 pub(super) struct Hello<'a> {
     pub version: Version,
     pub client_id: &'a str,
+    /// As what and by which name it gets commands.
+    pub target: (TargetKind, &'a str),
+    pub auth: Option<&'a Auth>,
     pub clean_session: bool,
     pub keep_alive_s: u16,
 }
@@ -197,7 +201,7 @@ pub(super) async fn subscribe<S: AsyncRead + AsyncWrite + Unpin>(
     if is_subscribed.get() {
         return Ok(connection);
     }
-    let filters = device_filters(TargetKind::Thing, hello.client_id);
+    let filters = device_filters(hello.target.0, hello.target.1);
     let wanted = [0, 1, 2].map(|n: usize| FilterRequest::new(&filters[n], QoS::AtLeastOnce));
     mqtt::encode::subscribe(outbound.buffer(), hello.version, PacketId::FIRST, &wanted)
         .map_err(|_| ConnectionError::TooLong)?;
@@ -220,10 +224,12 @@ pub(super) async fn subscribe<S: AsyncRead + AsyncWrite + Unpin>(
 }
 
 fn connect(hello: Hello<'_>) -> Connect<'_> {
-    let Hello { version, client_id, clean_session, keep_alive_s } = hello;
+    let Hello { version, client_id, clean_session, keep_alive_s, auth, .. } = hello;
     Connect {
         clean_start: clean_session,
         keep_alive_s,
+        username: auth.map(|auth| auth.username.as_str()),
+        password: auth.and_then(|auth| Some(auth.password.as_ref()?.as_bytes())),
         // Ignored by 3.1.1, which has no properties.
         properties: ConnectProperties {
             session_expiry_s: if clean_session { 0 } else { SESSION_EXPIRY_S },

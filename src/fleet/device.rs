@@ -214,10 +214,13 @@ impl Device {
     async fn connect(&self, shared: &Shared) -> Result<Connection<Stream>, ConnectionError> {
         let begun = shared.clock.now();
         let client_id = shared.plan.client_id(self.id);
+        let (kind, name) = shared.plan.target(self.id);
         let connect = self.connect_settings(shared);
         let hello = Hello {
             version: version(connect),
             client_id: &client_id,
+            target: (kind, &name),
+            auth: connect.auth.as_ref(),
             clean_session: connect.clean_session,
             keep_alive_s: u16::try_from(connect.keep_alive.as_secs()).unwrap_or(u16::MAX),
         };

@@ -14,6 +14,9 @@ fn group(name: &str, count: u32) -> Group {
         name: name.into(),
         count,
         client_id: ClientIdTemplate::standard(name),
+        address: TargetKind::Thing,
+        target_name: ClientIdTemplate::standard(name),
+        attributes: indexmap::IndexMap::new(),
         connect: Connect::default(),
         behavior: Behavior {
             accept_delay: Some(Delay::Uniform { min_us: 10, max_us: 20 }),

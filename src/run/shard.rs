@@ -305,7 +305,7 @@ impl Shard {
         let device = self.fleet.device_id(anomaly.origin.device);
         Anomaly {
             execution_id: anomaly.execution_id.map(|id| id.to_string()),
-            device: device.map(|device| self.plan.client_id(device)).unwrap_or_default(),
+            device: device.map(|device| self.plan.target(device).1).unwrap_or_default(),
             workload: usize::from(anomaly.origin.workload),
             finding: anomaly.finding,
             explained: anomaly.explained,

@@ -17,7 +17,7 @@ use super::decode::At;
 use super::document::{Content, Document, Spot};
 use super::problems::Collector;
 use super::threshold::{self, Names};
-use super::written::{LabelName, Line, Text};
+use super::written::{Line, Text};
 use super::{Scenario, raw};
 use crate::units::Rate;
 
@@ -58,7 +58,7 @@ pub(super) fn check(raw: &At<raw::Scenario>, collector: &Collector<'_>) -> Optio
     Some(Scenario {
         name,
         description: given(&raw.description).cloned().unwrap_or_default(),
-        labels: given(&raw.labels).map(labels).unwrap_or_default(),
+        labels: given(&raw.labels).map(named_texts).unwrap_or_default(),
         seed: given(&raw.seed).copied(),
         max_lag,
         driver: driver::check(given(&raw.driver), &target, collector),
@@ -92,9 +92,12 @@ fn version(version: &At<u64>, collector: &Collector<'_>) {
     }
 }
 
-fn labels(labels: &raw::Named<LabelName, Text<Line>>) -> indexmap::IndexMap<String, String> {
-    let pairs =
-        labels.0.iter().filter_map(|(name, value)| Some((name.get()?.0.0.clone(), value.get()?.0.0.clone())));
+/// Texts by name: labels of the run, attributes of devices.
+fn named_texts<K: AsRef<str>>(texts: &raw::Named<K, Text<Line>>) -> indexmap::IndexMap<String, String> {
+    let pairs = texts
+        .0
+        .iter()
+        .filter_map(|(name, value)| Some((name.get()?.0.as_ref().to_owned(), value.get()?.0.0.clone())));
     pairs.collect()
 }
 

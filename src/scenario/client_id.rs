@@ -1,11 +1,11 @@
-//! How client ids are made: `{group}`, `{index}` or `{index:05}`, `{seed}`, and text; and how it is
-//! known, without rendering a million of them, that no two devices get the same one.
+//! How client ids and thing names are made: `{group}`, `{index}` or `{index:05}`, `{seed}`, and text; and how
+//! it is known, without rendering a million of them, that no two devices get the same one.
 
 use std::fmt::Write as _;
 
 use crate::scenario::written::{Name, Written as _};
 
-/// A checked template for client ids: `{group}`, `{index}` or `{index:05}`, `{seed}`, text.
+/// A checked template for client ids and thing names: `{group}`, `{index}` or `{index:05}`, `{seed}`, text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientIdTemplate {
     parts: Vec<IdPart>,
@@ -54,25 +54,25 @@ impl ClientIdTemplate {
         }
     }
 
-    /// Reads `text` for `count` devices of `group`, or says what is wrong with it.
-    pub(super) fn read(text: &str, group: &str, count: u32) -> Result<Self, String> {
+    /// Reads `text`, a `noun`, for `count` devices of `group`, or says what is wrong with it.
+    pub(super) fn read(noun: &str, text: &str, group: &str, count: u32) -> Result<Self, String> {
         let mut parts = Vec::new();
         let mut rest = text;
         while let Some(brace) = rest.find(['{', '}']) {
-            push_text(&mut parts, &rest[..brace])?;
+            push_text(noun, &mut parts, &rest[..brace])?;
             let close = rest[brace..].find('}').filter(|close| *close > 0);
             let close = brace + close.ok_or_else(|| format!("`{}` is not closed", &rest[brace..]))?;
             match &rest[brace + 1..close] {
-                "group" => push_text(&mut parts, group)?,
+                "group" => push_text(noun, &mut parts, group)?,
                 "seed" => parts.push(IdPart::Seed),
                 "index" => parts.push(IdPart::Index(0)),
                 other => parts.push(IdPart::Index(index_width(other)?)),
             }
             rest = &rest[close + 1..];
         }
-        push_text(&mut parts, rest)?;
+        push_text(noun, &mut parts, rest)?;
         let template = Self { parts };
-        template.check(text, count)?;
+        template.check(noun, text, count)?;
         Ok(template)
     }
 
@@ -92,16 +92,16 @@ impl ClientIdTemplate {
         text
     }
 
-    fn check(&self, text: &str, count: u32) -> Result<(), String> {
+    fn check(&self, noun: &str, text: &str, count: u32) -> Result<(), String> {
         if count > 1 && !self.has_index() {
-            return Err(format!("\"{text}\" gives all {count} devices one client id; it needs {{index}}"));
+            return Err(format!("\"{text}\" gives all {count} devices one {noun}; it needs {{index}}"));
         }
         let longest = self.longest(count.saturating_sub(1));
         if longest == 0 {
-            return Err("a client id cannot be empty".to_owned());
+            return Err(format!("a {noun} cannot be empty"));
         }
         if longest > LONGEST {
-            return Err(format!("\"{text}\" can grow to {longest} bytes; a client id has at most {LONGEST}"));
+            return Err(format!("\"{text}\" can grow to {longest} bytes; a {noun} has at most {LONGEST}"));
         }
         Ok(())
     }
@@ -254,11 +254,11 @@ fn index_width(placeholder: &str) -> Result<usize, String> {
     }
 }
 
-fn push_text(parts: &mut Vec<IdPart>, text: &str) -> Result<(), String> {
+fn push_text(noun: &str, parts: &mut Vec<IdPart>, text: &str) -> Result<(), String> {
     // What AWS IoT allows in a thing name; its client ids allow more, but never / + #.
     let wrong = text.chars().find(|c| !(c.is_ascii_alphanumeric() || matches!(c, ':' | '_' | '-')));
     if let Some(wrong) = wrong {
-        return Err(format!("{wrong:?} cannot stand in a client id; it may hold a-z A-Z 0-9 : _ -"));
+        return Err(format!("{wrong:?} cannot stand in a {noun}; it may hold a-z A-Z 0-9 : _ -"));
     }
     match parts.last_mut() {
         _ if text.is_empty() => {}
@@ -279,7 +279,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn template(text: &str) -> ClientIdTemplate {
-        ClientIdTemplate::read(text, "g", 1_000).unwrap()
+        ClientIdTemplate::read("client id", text, "g", 1_000).unwrap()
     }
 
     #[test]
@@ -316,7 +316,11 @@ mod tests {
             ("", 1, "a client id cannot be empty"),
             (&long, 1_000, &format!("\"{long}\" can grow to 129 bytes; a client id has at most 128")),
         ] {
-            assert_eq!(ClientIdTemplate::read(text, "g", count).unwrap_err(), expected, "{text}");
+            assert_eq!(
+                ClientIdTemplate::read("client id", text, "g", count).unwrap_err(),
+                expected,
+                "{text}"
+            );
         }
     }
 
@@ -364,8 +368,8 @@ mod tests {
 
         #[test]
         fn no_text_makes_the_template_parser_panic(text in "[{}index:0-9a/]{0,12}") {
-            if let Ok(template) = ClientIdTemplate::read(&text, "g", 1) {
-                prop_assert_eq!(ClientIdTemplate::read(&template.written(), "g", 1).unwrap(), template);
+            if let Ok(template) = ClientIdTemplate::read("client id", &text, "g", 1) {
+                prop_assert_eq!(ClientIdTemplate::read("client id", &template.written(), "g", 1).unwrap(), template);
             }
         }
     }

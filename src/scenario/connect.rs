@@ -1,5 +1,6 @@
 //! How devices connect, stay connected and come back.
 
+use std::fmt;
 use std::time::Duration;
 
 use crate::dist::Delay;
@@ -23,6 +24,30 @@ pub struct Connect {
     pub backoff: Backoff,
     /// Connections that break by plan; `None` = none.
     pub drops: Option<Drops>,
+    /// What they say in CONNECT of who they are; `None` = nothing.
+    pub auth: Option<Auth>,
+}
+
+/// MQTT credentials, the same for all devices of a group.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Auth {
+    /// The user name.
+    pub username: String,
+    /// The password. It goes into CONNECT and nowhere else: no output may hold it.
+    pub password: Option<String>,
+}
+
+/// Without the password: what is printed for debugging is kept in logs.
+impl fmt::Debug for Auth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let password = self.password.as_ref().map(|_| Self::HIDDEN);
+        f.debug_struct("Auth").field("username", &self.username).field("password", &password).finish()
+    }
+}
+
+impl Auth {
+    /// What stands in outputs where the password would.
+    pub const HIDDEN: &'static str = "***";
 }
 
 impl Default for Connect {
@@ -35,6 +60,7 @@ impl Default for Connect {
             keep_alive: Duration::from_mins(1),
             backoff: Backoff::default(),
             drops: None,
+            auth: None,
         }
     }
 }

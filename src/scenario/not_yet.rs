@@ -14,11 +14,7 @@ const NOT_YET: &[&str] = &[
     "target.embedded.tls",
     "target.embedded.faults",
     "target.embedded.limits",
-    "groups.*.address",
-    "groups.*.thing_name",
-    "groups.*.attributes",
     "groups.*.tls",
-    "groups.*.connect.auth",
     "groups.*.behavior.wait_accepted",
     "groups.*.behavior.result",
     "groups.*.behavior.max_parallel",
@@ -92,7 +88,7 @@ mod tests {
         check("driver.retries", Some("`driver.retries`"));
         check("target.aws", Some("`target.aws`"));
         check("groups.a.tls", Some("`tls`"));
-        check("groups.a.connect.auth", Some("`connect.auth`"));
+        check("groups.a.behavior.delay.normal", Some("`delay.normal`"));
         check("groups.a.behavior.delay.pareto", Some("`delay.pareto`"));
         check("groups.a.behavior.outcomes.failed.delay.mix", Some("`delay.mix`"));
         check("workloads.w.command.format.cbor", Some("`format: cbor`"));

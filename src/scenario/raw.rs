@@ -13,8 +13,8 @@ use serde::de::{self, Deserializer, MapAccess, Visitor};
 
 use super::decode::{At, hook};
 use super::written::{
-    Account, Address, CommandName, HttpUrl, LabelName, Line, MqttName, MqttUrl, Name, RateOrMax, Reason,
-    ReasonCode, Region, ScenarioName, Text, Written,
+    Account, Address as ListenAddress, AttributeName, CommandName, HttpUrl, LabelName, Line, MqttName,
+    MqttUrl, Name, RateOrMax, Reason, ReasonCode, Region, ScenarioName, Text, Written,
 };
 use crate::units::{Rate, Share, parse_duration};
 
@@ -87,9 +87,9 @@ pub struct Endpoint {
 pub struct Embedded {
     /// Address of the MQTT listener; port 0 takes a free port. Default 127.0.0.1:0. With transport memory
     /// there is none.
-    pub mqtt: Option<At<Text<Address>>>,
+    pub mqtt: Option<At<Text<ListenAddress>>>,
     /// Address of the HTTP listener; port 0 takes a free port. Default 127.0.0.1:0.
-    pub http: Option<At<Text<Address>>>,
+    pub http: Option<At<Text<ListenAddress>>>,
     /// What carries MQTT: tcp through sockets, memory through pipes within the program (no descriptors,
     /// no kernel; for very many devices). Default tcp.
     pub transport: Option<At<Transport>>,
@@ -141,13 +141,28 @@ pub struct Group {
     /// Number of devices. Default 1.
     #[schemars(range(min = 1, max = 10_000_000))]
     pub count: Option<At<u64>>,
-    /// How client ids and thing names are made, of {group}, {index} and {seed}. Default
-    /// {group}-{index:05}.
+    /// How client ids are made, of {group}, {index} and {seed}. Default {group}-{index:05}.
     pub client_id: Option<At<String>>,
+    /// Whether commands go to the devices as things or as clients: which ARNs and topics. Default thing.
+    pub address: Option<At<Address>>,
+    /// How thing names are made, as client ids are. Default the client id.
+    pub thing_name: Option<At<String>>,
+    /// Labels of the devices, for the result. Default none.
+    pub attributes: Option<At<Named<AttributeName, Text<Line>>>>,
     /// How the devices connect.
     pub connect: Option<At<Connect>>,
     /// How the devices treat commands.
     pub behavior: At<Behavior>,
+}
+
+/// As what commands go to a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Address {
+    /// As a thing, by its name: arn:…:thing/NAME and $aws/commands/things/NAME/….
+    Thing,
+    /// As an MQTT client, by its client id: arn:…:client/ID and $aws/commands/clients/ID/….
+    Client,
 }
 
 /// How devices connect.
@@ -170,6 +185,18 @@ pub struct Connect {
     pub backoff: Option<At<Backoff>>,
     /// Connections that break by plan, without a word to the broker. Default none.
     pub drops: Option<At<Drops>>,
+    /// MQTT credentials that every device sends in CONNECT. Default none.
+    pub auth: Option<At<Auth>>,
+}
+
+/// MQTT credentials.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Auth {
+    /// The user name.
+    pub username: At<String>,
+    /// The password; better from outside: ${PASSWORD}. No output holds it.
+    pub password: Option<At<String>>,
 }
 
 /// Waits before attempts to reconnect: initial × factor each time, at most max.

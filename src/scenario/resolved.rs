@@ -10,9 +10,10 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    Backoff, Command, Connect, Driver, Drops, Embedded, Endpoint, Group, OutcomeKind, PlannedOutcome,
+    Auth, Backoff, Command, Connect, Driver, Drops, Embedded, Endpoint, Group, OutcomeKind, PlannedOutcome,
     Scenario, Select, Target, Threshold, Transport, Via, Workload, check, spelling,
 };
+use crate::protocol::TargetKind;
 
 impl Scenario {
     /// Every default filled in, spelled as a file would spell it: itself a valid scenario.
@@ -137,12 +138,17 @@ fn group(group: &Group) -> Value {
         behavior.outcomes.iter().map(|outcome| (outcome.kind.name().to_owned(), self::outcome(outcome)));
     behaves.insert("outcomes".to_owned(), outcomes.collect());
     behaves.insert("duplicates".to_owned(), json!(spelling::share(behavior.duplicates)));
-    json!({
-        "count": group.count,
-        "client_id": group.client_id.written(),
-        "connect": connect(&group.connect),
-        "behavior": behaves,
-    })
+    let mut all = Map::new();
+    all.insert("count".to_owned(), json!(group.count));
+    all.insert("client_id".to_owned(), json!(group.client_id.written()));
+    all.insert("address".to_owned(), json!(group.address.arn_word()));
+    if group.address == TargetKind::Thing {
+        all.insert("thing_name".to_owned(), json!(group.target_name.written()));
+    }
+    all.insert("attributes".to_owned(), json!(group.attributes));
+    all.insert("connect".to_owned(), connect(&group.connect));
+    all.insert("behavior".to_owned(), Value::Object(behaves));
+    Value::Object(all)
 }
 
 fn connect(connect: &Connect) -> Value {
@@ -156,6 +162,15 @@ fn connect(connect: &Connect) -> Value {
     all.insert("backoff".to_owned(), backoff(&connect.backoff));
     if let Some(drops) = &connect.drops {
         all.insert("drops".to_owned(), self::drops(drops));
+    }
+    if let Some(auth) = &connect.auth {
+        let mut said = Map::new();
+        said.insert("username".to_owned(), json!(auth.username));
+        if auth.password.is_some() {
+            // The one value that cannot be read back: results are passed around.
+            said.insert("password".to_owned(), json!(Auth::HIDDEN));
+        }
+        all.insert("auth".to_owned(), Value::Object(said));
     }
     Value::Object(all)
 }

@@ -267,6 +267,12 @@ macro_rules! name {
         #[derive(Debug, Clone)]
         pub struct $type(pub String);
 
+        impl AsRef<str> for $type {
+            fn as_ref(&self) -> &str {
+                &self.0
+            }
+        }
+
         impl Written for $type {
             const EXPECTED: &'static str = $expected;
             const PATTERN: &'static str = $pattern;
@@ -323,6 +329,14 @@ name!(
     "^[a-zA-Z0-9_]{1,64}$",
     64,
     |byte| byte.is_ascii_alphanumeric() || byte == b'_'
+);
+name!(
+    /// The name of a device's attribute (AWS IoT: 1 to 128 of `[a-zA-Z0-9_.,@/:#-]`).
+    AttributeName,
+    "an attribute name of 1 to 128 characters a-z A-Z 0-9 _ . , @ / : # -",
+    "^[a-zA-Z0-9_.,@/:#-]{1,128}$",
+    128,
+    |byte| is_word(byte) || b".,@/:#".contains(&byte)
 );
 name!(
     /// An AWS region, as it stands in ARNs.
@@ -447,6 +461,7 @@ mod tests {
             agree::<CommandName>(&text, never);
             agree::<ReasonCode>(&text, never);
             agree::<LabelName>(&text, never);
+            agree::<AttributeName>(&text, never);
             agree::<Region>(&text, never);
             agree::<Account>(&text, never);
             agree::<Reason>(&text, never);

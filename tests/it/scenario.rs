@@ -73,8 +73,11 @@ groups:
   zebra:
     count: 10
     client_id: "{group}:{seed}_{index:03}x{index}"
+    thing_name: "{group}-{index}"
+    attributes: { model: Z1, "site/floor": "2, left" }
     connect:
       rate: 50/min
+      auth: { username: zebra }
       mqtt: "5"
       clean_session: false
       start_delay: 0s..2s
@@ -97,7 +100,7 @@ groups:
       <<: *slow
       delay: 1m 30s
       outcomes: { succeeded: { share: 50%, delay: { uniform: { min: 0s, max: 1us } } }, failed: 50% }
-  mid: { count: 7, connect: { rate: max }, behavior: { delay: 0s, outcomes: { succeeded: 97.5%, failed: 2.5% } } }
+  mid: { count: 7, address: client, connect: { rate: max }, behavior: { delay: 0s, outcomes: { succeeded: 97.5%, failed: 2.5% } } }
 workloads:
   b:
     command: { name: get-state, payload: 'plain $${text} $$$${ {x}', format: text, timeout: 12h }
@@ -171,6 +174,20 @@ fn the_hash_ignores_the_seed_and_nothing_else_that_runs() {
     other_count.groups[0].count += 1;
     assert_ne!(other_count.hash(), scenario.hash());
     assert_eq!(scenario.hash().len(), 64);
+}
+
+#[test]
+fn a_password_reaches_the_devices_and_no_output() {
+    let text = FULL.replace("username: zebra", "username: zebra, password: \"${SECRET}\"");
+    let variables: Variables = [("SECRET".to_owned(), "hunter2".to_owned())].into_iter().collect();
+    let scenario = parse("f", &text, &variables).unwrap_or_else(|problems| panic!("{problems}"));
+    let auth = scenario.groups[0].connect.auth.as_ref().unwrap();
+    assert_eq!(auth.password.as_deref(), Some("hunter2"));
+    let resolved = scenario.resolved();
+    assert_eq!(resolved["groups"]["zebra"]["connect"]["auth"]["password"], "***");
+    assert!(!resolved.to_string().contains("hunter2") && !format!("{scenario:?}").contains("hunter2"));
+    let other: Variables = [("SECRET".to_owned(), "other".to_owned())].into_iter().collect();
+    assert_eq!(parse("f", &text, &other).unwrap().hash(), scenario.hash(), "a hash would tell guesses apart");
 }
 
 #[test]
@@ -296,6 +313,8 @@ fn schema_and_check_refuse_the_same_documents() {
         "unknown workload",
         "needs a `rate`",
         "client id",
+        "thing name",
+        "not to a thing",
         "the label",
         "must not be shorter",
         "it must last longer",

@@ -41,7 +41,14 @@ async fn a_device_subscribes_unless_it_knows_that_its_session_has() {
     ] {
         let (device, server) = pipe::pair(4096);
         let is_subscribed = Cell::new(knows);
-        let hello = Hello { version: Version::V311, client_id: "d", clean_session: false, keep_alive_s: 60 };
+        let hello = Hello {
+            version: Version::V311,
+            client_id: "d",
+            target: (TargetKind::Thing, "d"),
+            auth: None,
+            clean_session: false,
+            keep_alive_s: 60,
+        };
         let connects = async {
             // The stream ends with the connection, and the broker with it.
             subscribe(device, hello, &is_subscribed).await.is_ok()
@@ -51,4 +58,44 @@ async fn a_device_subscribes_unless_it_knows_that_its_session_has() {
         assert_eq!((asked, is_subscribed.get()), (asks, knows_then), "{case}");
         assert_eq!(connected, codes == granted, "{case}");
     }
+}
+
+/// Plays a broker that takes two packets, CONNECT and SUBSCRIBE, and returns their bytes.
+async fn listens(mut stream: End) -> Vec<u8> {
+    let mut out = Vec::new();
+    encode::connack(&mut out, Version::V311, &ConnAck::new(ReasonCode::Success)).unwrap();
+    stream.write_all(&out).await.unwrap();
+    let (mut read, mut granted) = (Vec::new(), false);
+    while stream.read_buf(&mut read).await.unwrap() > 0 {
+        // The filter for rejected replies is the last.
+        if !granted && read.ends_with(b"rejected/#\x01") {
+            granted = true;
+            stream.write_all(&[0x90, 5, 0, 1, 1, 1, 1]).await.unwrap();
+        }
+    }
+    read
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_device_says_who_it_is_and_subscribes_as_what_commands_go_to() {
+    let auth = Auth { username: "fleet".to_owned(), password: Some("pass".to_owned()) };
+    let (device, server) = pipe::pair(4096);
+    let hello = Hello {
+        version: Version::V311,
+        client_id: "d",
+        target: (TargetKind::Client, "other"),
+        auth: Some(&auth),
+        clean_session: true,
+        keep_alive_s: 60,
+    };
+    let is_subscribed = Cell::new(false);
+    let connects = async { subscribe(device, hello, &is_subscribed).await.is_ok() };
+    let (connected, read) = tokio::join!(connects, listens(server));
+    assert!(connected);
+    let (packet, size) = mqtt::decode(&read, Sender::Client, Version::V311, MAX_PACKET).unwrap().unwrap();
+    let Packet::Connect(connect) = packet else { panic!("{packet:?}") };
+    assert_eq!((connect.username, connect.password), (Some("fleet"), Some(&b"pass"[..])));
+    let rest = String::from_utf8_lossy(&read[size..]);
+    assert!(rest.contains("$aws/commands/clients/other/executions/+/request/#"), "{rest}");
+    assert!(!format!("{auth:?}").contains("pass\""), "a password is not for logs: {auth:?}");
 }

@@ -5,7 +5,7 @@ use crate::clock::Instant;
 use crate::ledger::{Arrived, PlannedEnd, Reply, Report};
 use crate::mqtt::{self, PubAck, QoS};
 use crate::protocol::{
-    Accepted, DeviceTopic, ExecutionId, Form, Format, Rejected, Status, StatusReason, TargetKind, Update,
+    Accepted, DeviceTopic, ExecutionId, Form, Format, Rejected, Status, StatusReason, Update,
 };
 use crate::units::MICROS_PER_SECOND;
 
@@ -163,12 +163,12 @@ impl Device {
     ) {
         let scratch = &mut *shared.scratch.update.borrow_mut();
         let connect = self.connect_settings(shared);
-        scratch.client_id.clear();
-        shared.plan.write_client_id(self.id, &mut scratch.client_id);
+        scratch.name.clear();
+        let kind = shared.plan.write_target(self.id, &mut scratch.name);
         scratch.topic.clear();
         id.with_str(|execution| {
-            let (kind, form) = (TargetKind::Thing, Form::Response(Format::Json));
-            DeviceTopic { kind, device: &scratch.client_id, execution, form }.write_to(&mut scratch.topic);
+            let form = Form::Response(Format::Json);
+            DeviceTopic { kind, device: &scratch.name, execution, form }.write_to(&mut scratch.topic);
         });
         scratch.payload.clear();
         let client_token = (token > 0).then(|| token.to_string());

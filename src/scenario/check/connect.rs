@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::super::document::Spot;
 use super::super::spelling;
-use super::super::{Backoff, Connect, Drops, Jitter, raw};
+use super::super::{Auth, Backoff, Connect, Drops, Jitter, raw};
 use super::groups::delay;
 use super::{At, Collector, bounded_rate, given, is_wrong, whole_seconds};
 use crate::dist::Delay;
@@ -12,6 +12,8 @@ use crate::units::Share;
 
 /// MQTT carries the keep-alive as 16 bits of seconds.
 const MAX_KEEP_ALIVE_SECONDS: u64 = 65_535;
+/// MQTT writes lengths of texts with 16 bits.
+const MAX_MQTT_TEXT: usize = 65_535;
 /// More growth than this is a typing mistake: the longest wait would be reached at once.
 const MAX_FACTOR: f64 = 1_000.0;
 /// A device that fails this often never comes back in any run.
@@ -44,7 +46,18 @@ pub(super) fn check(raw: Option<&raw::Connect>, collector: &Collector<'_>) -> Co
         connect.backoff = backoff(raw, collector);
     }
     connect.drops = raw.drops.as_ref().and_then(|field| drops(field, collector));
+    connect.auth = given(&raw.auth).and_then(|raw| auth(raw, collector));
     connect
+}
+
+fn auth(raw: &raw::Auth, collector: &Collector<'_>) -> Option<Auth> {
+    for field in [Some(&raw.username), raw.password.as_ref()].into_iter().flatten() {
+        if field.get().is_some_and(|text| text.len() > MAX_MQTT_TEXT) {
+            // Not the text: a message is printed and kept.
+            collector.report(field.spot, format!("this is longer than MQTT can say, {MAX_MQTT_TEXT} bytes"));
+        }
+    }
+    Some(Auth { username: raw.username.get()?.clone(), password: given(&raw.password).cloned() })
 }
 
 fn backoff(raw: &raw::Backoff, collector: &Collector<'_>) -> Backoff {

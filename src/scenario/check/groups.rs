@@ -8,6 +8,7 @@ use super::super::written::{Name, Reason, ReasonCode, Text};
 use super::super::{Behavior, ClientIdTemplate, Group, OutcomeKind, PlannedOutcome};
 use super::{At, Collector, MAX_DEVICES, connect, given, raw};
 use crate::dist::Delay;
+use crate::protocol::TargetKind;
 use crate::units::{Share, human_count};
 
 type RawGroups = At<raw::Named<Name, raw::Group>>;
@@ -32,9 +33,19 @@ fn group(name: &At<Text<Name>>, raw: &At<raw::Group>, collector: &Collector<'_>)
     let raw = raw.get();
     let count = raw.map_or(1, |raw| count(raw, collector));
     let behavior = raw.and_then(|raw| raw.behavior.get());
+    let client_id =
+        raw.map_or_else(|| client_id::standard_for(&name), |raw| template(raw, &name, count, collector));
+    let address = match raw.and_then(|raw| given(&raw.address)) {
+        Some(raw::Address::Client) => TargetKind::Client,
+        Some(raw::Address::Thing) | None => TargetKind::Thing,
+    };
+    let target_name = raw.and_then(|raw| thing_name(raw, address, &name, count, collector));
+    let attributes = raw.and_then(|raw| given(&raw.attributes)).map(super::named_texts);
     Group {
-        client_id: raw
-            .map_or_else(|| client_id::standard_for(&name), |raw| template(raw, &name, count, collector)),
+        target_name: target_name.unwrap_or_else(|| client_id.clone()),
+        client_id,
+        address,
+        attributes: attributes.unwrap_or_default(),
         count,
         connect: connect::check(raw.and_then(|raw| given(&raw.connect)), collector),
         behavior: behavior.map_or_else(nothing, |raw| self::behavior(raw, collector)),
@@ -58,10 +69,37 @@ fn template(raw: &raw::Group, name: &str, count: u32, collector: &Collector<'_>)
     let (Some(field), Some(text)) = (&raw.client_id, given(&raw.client_id)) else {
         return client_id::standard_for(name);
     };
-    ClientIdTemplate::read(text, name, count).unwrap_or_else(|message| {
+    ClientIdTemplate::read("client id", text, name, count).unwrap_or_else(|message| {
         collector.report(field.spot, message);
         client_id::standard_for(name)
     })
+}
+
+/// The names of things, if they are not their client ids.
+fn thing_name(
+    raw: &raw::Group,
+    address: TargetKind,
+    name: &str,
+    count: u32,
+    collector: &Collector<'_>,
+) -> Option<ClientIdTemplate> {
+    let (field, text) = (raw.thing_name.as_ref()?, given(&raw.thing_name)?);
+    if address == TargetKind::Client {
+        let message = "with `address: client` commands go to the client id, not to a thing";
+        collector.report_with_hint(
+            Spot::Key(field.spot.node()),
+            message,
+            "leave out `thing_name`, or take `address: thing`",
+        );
+        return None;
+    }
+    match ClientIdTemplate::read("thing name", text, name, count) {
+        Ok(template) => Some(template),
+        Err(message) => {
+            collector.report(field.spot, message);
+            None
+        }
+    }
 }
 
 /// Stands in for a behaviour that is missing or wrong.
@@ -221,28 +259,43 @@ fn shares(outcomes: &[PlannedOutcome], with_success: bool, spot: Spot, collector
     }
 }
 
+/// Two devices with one client id throw each other out; two with one thing name get each other's commands.
 fn distinct_ids(groups: &[Group], entries: &raw::Named<Name, raw::Group>, collector: &Collector<'_>) {
     let mut budget = SearchBudget::default();
     for (index, group) in groups.iter().enumerate() {
+        let (name, value) = &entries.0[index];
+        let key = Spot::Key(name.spot.node());
+        let client_id = value.get().and_then(|raw| raw.client_id.as_ref());
+        let thing_name = value.get().and_then(|raw| raw.thing_name.as_ref());
+        // One report for each group will do.
         for earlier in &groups[..index] {
-            let found =
-                clash((&earlier.client_id, earlier.count), (&group.client_id, group.count), &mut budget);
-            let Some(found) = found else { continue };
-            let (name, value) = &entries.0[index];
-            let own = value.get().and_then(|raw| raw.client_id.as_ref());
-            let spot = own.map_or(Spot::Key(name.spot.node()), |field| field.spot);
             let (a, b) = (&earlier.name, &group.name);
-            let message = match found {
-                Clash::Id(id) => {
-                    format!("groups `{a}` and `{b}` both have a device with the client id \"{id}\"")
-                }
-                Clash::Unclear => {
-                    format!("the client ids of groups `{a}` and `{b}` are too alike to be told apart")
-                }
-            };
-            collector.report_with_hint(spot, message, "begin the ids of each group with a prefix of its own");
-            // One report for each group will do.
-            break;
+            let ids = ((&earlier.client_id, earlier.count), (&group.client_id, group.count));
+            if let Some(found) = clash(ids.0, ids.1, &mut budget) {
+                report_clash("client id", found, (a, b), client_id.map_or(key, |at| at.spot), collector);
+                break;
+            }
+            let same = |group: &Group| group.target_name == group.client_id;
+            if earlier.address != TargetKind::Thing
+                || group.address != TargetKind::Thing
+                || (same(earlier) && same(group))
+            {
+                continue;
+            }
+            let names = ((&earlier.target_name, earlier.count), (&group.target_name, group.count));
+            if let Some(found) = clash(names.0, names.1, &mut budget) {
+                report_clash("thing name", found, (a, b), thing_name.map_or(key, |at| at.spot), collector);
+                break;
+            }
         }
     }
+}
+
+fn report_clash(noun: &str, found: Clash, (a, b): (&str, &str), spot: Spot, collector: &Collector<'_>) {
+    let message = match found {
+        Clash::Id(id) => format!("groups `{a}` and `{b}` both have a device with the {noun} \"{id}\""),
+        Clash::Unclear => format!("the {noun}s of groups `{a}` and `{b}` are too alike to be told apart"),
+    };
+    let hint = format!("begin the {noun}s of each group with a prefix of its own");
+    collector.report_with_hint(spot, message, hint);
 }
