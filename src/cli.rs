@@ -4,8 +4,14 @@
 //! this module.
 
 mod backend;
+mod baseline;
 mod check;
+mod compare;
 mod console;
+mod docs;
+mod findings;
+mod init;
+mod inputs;
 mod progress;
 mod run;
 
@@ -13,11 +19,16 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::FalseyValueParser;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::backend::broker::Limits;
+use crate::backend::broker::Limits as BrokerBounds;
 use crate::exit::Exit;
+use crate::report::Limits;
 use crate::units::parse_duration;
+
+use inputs::Inputs;
 
 /// Rehearse AWS IoT command rollouts: virtual devices, an embedded backend, honest latency.
 ///
@@ -26,6 +37,7 @@ use crate::units::parse_duration;
 /// what the system in between did with them.
 #[derive(Debug, Parser)]
 #[command(name = "fleetsim", version, max_term_width = 100, after_help = exit_codes())]
+#[command(arg_required_else_help = true, infer_long_args = false)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -40,10 +52,18 @@ enum Command {
     Run(RunArguments),
     /// Check scenarios without running them: every mistake, with its place.
     Check(CheckArguments),
+    /// Compare results: is the new one slower than the baseline by more than chance? (97 if so)
+    Compare(compare::CompareArguments),
+    /// Write a commented scenario to begin with.
+    Init(init::InitArguments),
     /// Serve the embedded AWS IoT Commands backend alone, for boto3, the AWS CLI or any MQTT client.
     Backend(BackendArguments),
     /// Print the JSON Schema of scenario files, for completion and hover text in editors.
     Schema,
+    /// Print completions for a shell; each shell's manual says where to put them.
+    Completions(docs::CompletionsArguments),
+    /// Print the manual page, or write the pages of all commands into a folder.
+    Man(docs::ManArguments),
 }
 
 #[derive(Debug, Args)]
@@ -51,12 +71,25 @@ struct RunArguments {
     /// Scenario files; several run in order, and the most important exit code wins.
     #[arg(required = true, value_name = "SCENARIO")]
     scenarios: Vec<PathBuf>,
+    #[command(flatten)]
+    inputs: Inputs,
     /// Write the result as JSON; `-` writes it to standard output and the summary to standard error.
     #[arg(long, value_name = "FILE", env = "FLEETSIM_JSON")]
     json: Option<PathBuf>,
     /// Use this seed instead of the scenario's or a random one.
     #[arg(long, value_name = "N", env = "FLEETSIM_SEED")]
     seed: Option<u64>,
+    /// Do each run so often, with the same seed and so the same plan, and report how much its figures
+    /// vary [default: the scenario's, 1].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000), env = "FLEETSIM_REPEAT")]
+    repeat: Option<u32>,
+    /// Compare with this earlier result of the same scenario; exit 97 if latency grew beyond
+    /// --max-regression. Can be given several times.
+    #[arg(long = "baseline", value_name = "FILE", env = "FLEETSIM_BASELINE")]
+    baselines: Vec<PathBuf>,
+    /// With --baseline: by how much percentiles may grow, e.g. p50=5%,p99=10%.
+    #[arg(long, value_name = "LIMITS", default_value = "p99=10%", value_parser = compare::limits, env = "FLEETSIM_MAX_REGRESSION")]
+    max_regression: Limits,
     /// How long to wait for open executions after Ctrl-C or SIGTERM.
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration, env = "FLEETSIM_GRACE")]
     grace: Duration,
@@ -67,11 +100,14 @@ struct RunArguments {
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = interval, env = "FLEETSIM_INTERVAL")]
     interval: Duration,
     /// Print no progress, only the summary and errors.
-    #[arg(short, long)]
+    #[arg(short, long, env = "FLEETSIM_QUIET", value_parser = FalseyValueParser::new())]
     quiet: bool,
+    /// How much the summary says at the end.
+    #[arg(long, value_enum, default_value_t = Summary::Compact, env = "FLEETSIM_SUMMARY")]
+    summary: Summary,
     /// Simulate time instead of waiting for it: the same fleet and backend, in memory, as fast as the
     /// machine can. Latencies are then the configured delays, and the same seed gives the same result.
-    #[arg(long, env = "FLEETSIM_VIRTUAL_TIME", value_parser = clap::builder::FalseyValueParser::new())]
+    #[arg(long, env = "FLEETSIM_VIRTUAL_TIME", value_parser = FalseyValueParser::new())]
     virtual_time: bool,
     /// Generator threads [default: cores − 1, at least 1; virtual time has one].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256), env = "FLEETSIM_SHARDS")]
@@ -83,11 +119,17 @@ struct CheckArguments {
     /// Scenario files.
     #[arg(required = true, value_name = "SCENARIO")]
     scenarios: Vec<PathBuf>,
-    /// Print the plan too: totals, stages, and hashes of arrivals and decisions.
-    #[arg(long)]
+    #[command(flatten)]
+    inputs: Inputs,
+    /// How to say what is found: for people, as a JSON list, or as annotations of GitHub Actions.
+    #[arg(long, value_enum, default_value_t = Format::Text, env = "FLEETSIM_FORMAT")]
+    format: Format,
+    /// Print the plan too: totals and stages, how busy devices will be, executions in flight, run time, and
+    /// hashes of arrivals and decisions.
+    #[arg(long, env = "FLEETSIM_PLAN", value_parser = FalseyValueParser::new())]
     plan: bool,
     /// With --plan: a line for every device, with the hash of its decisions.
-    #[arg(long, requires = "plan")]
+    #[arg(long, requires = "plan", env = "FLEETSIM_DEVICES", value_parser = FalseyValueParser::new())]
     devices: bool,
     /// Plan with this seed instead of the scenario's or a random one.
     #[arg(long, value_name = "N", env = "FLEETSIM_SEED")]
@@ -110,7 +152,7 @@ struct BackendArguments {
     account: String,
     /// Let a client publish and subscribe only below its own identifier on `$aws/…` topics (things/ID and
     /// clients/ID), as a policy with ${iot:ClientId} does. Without it any client may act for any device.
-    #[arg(long, env = "FLEETSIM_ISOLATE")]
+    #[arg(long, env = "FLEETSIM_ISOLATE", value_parser = FalseyValueParser::new())]
     isolate: bool,
     /// Limits of the broker for each client and the account: AWS IoT Core's as published (100 messages and 512
     /// KiB a second, 50 subscriptions, one connect a second, …), or none.
@@ -133,12 +175,32 @@ enum BrokerLimits {
 }
 
 impl BrokerLimits {
-    fn values(self) -> Limits {
+    fn values(self) -> BrokerBounds {
         match self {
-            Self::None => Limits::NONE,
-            Self::Aws => Limits::AWS,
+            Self::None => BrokerBounds::NONE,
+            Self::Aws => BrokerBounds::AWS,
         }
     }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people, with line and caret.
+    Text,
+    /// A list of objects.
+    Json,
+    /// Workflow commands: ten annotations at the most.
+    Github,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Summary {
+    /// Thresholds, executions, latency, generator.
+    Compact,
+    /// Every span, too.
+    Full,
+    /// Nothing.
+    None,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -167,7 +229,16 @@ pub fn main() -> Exit {
         Ok(arguments) => arguments,
         Err(error) => {
             // Help and version are answers, not mistakes. A closed pipe leaves nobody to tell.
-            error.print().ok();
+            match scenario_for_command(&error) {
+                Some(path) => console::Console::new(Color::Auto).err(&format!(
+                    "error: {path} is a scenario, not a command; run it with
+  fleetsim run {path}
+or look for \
+                     mistakes in it with
+  fleetsim check {path}"
+                )),
+                None => drop(error.print()),
+            }
             return if error.use_stderr() { Exit::Usage } else { Exit::Ok };
         }
     };
@@ -179,8 +250,23 @@ pub fn main() -> Exit {
             console.out(&schema());
             Exit::Ok
         }
+        Command::Compare(arguments) => compare::compare(&arguments, console),
+        Command::Init(arguments) => init::init(&arguments, console),
         Command::Backend(arguments) => backend::serve(&arguments, console),
+        Command::Completions(arguments) => docs::completions(&arguments, console),
+        Command::Man(arguments) => docs::man(&arguments, console),
     }
+}
+
+/// The scenario file that was given where a command is expected.
+fn scenario_for_command(error: &clap::Error) -> Option<String> {
+    if error.kind() != ErrorKind::InvalidSubcommand {
+        return None;
+    }
+    let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidSubcommand) else { return None };
+    let path = std::path::Path::new(word);
+    let is_yaml = path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
+    (is_yaml || path.is_file()).then(|| word.clone())
 }
 
 /// The schema as `scenarios/scenario.schema.json` holds it.

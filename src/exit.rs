@@ -78,8 +78,8 @@ impl Exit {
         match self {
             Exit::Ok => "ran, thresholds passed",
             Exit::Usage => "bad flags",
-            Exit::Data => "scenario has errors",
-            Exit::NoInput => "scenario or data file missing",
+            Exit::Data => "scenario has errors, or results that cannot be compared",
+            Exit::NoInput => "scenario, data or result file missing",
             Exit::Unavailable => {
                 "target unreachable, fleet did not connect, address in use, too few descriptors"
             }

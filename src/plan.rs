@@ -9,6 +9,7 @@ mod candidates;
 mod connection;
 mod decision;
 mod fingerprint;
+mod forecast;
 
 use std::sync::Arc;
 
@@ -16,9 +17,10 @@ use crate::protocol::TargetKind;
 use crate::scenario::{Group, Load, Scenario, Workload};
 use crate::seed::{Seed, Subject};
 
-pub use arrivals::{Arrival, Arrivals, ShardArrivals, Step};
+pub use arrivals::{Arrival, Arrivals, ShardArrivals, Step, stage_count};
 pub use decision::Decision;
 pub use fingerprint::{DeviceFingerprint, Fingerprint};
+pub use forecast::{Forecast, GroupForecast};
 
 use candidates::Candidates;
 

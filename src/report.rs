@@ -1,11 +1,12 @@
 //! What a finished run says: [`RunReport`] and its renderings.
 //!
 //! `console` is for people, `result` is the canonical `result.json`, `progress` the line that is
-//! printed while a run goes on. A new output is one file here that reads a `RunReport`. Nothing here
+//! printed while a run goes on, `compare` sets results side by side. A new output is one file here that reads a `RunReport`. Nothing here
 //! decides: thresholds and validity are judged in `verdict`, the exit code in `run`.
 
 mod accounting;
 mod buckets;
+mod compare;
 mod console;
 mod progress;
 mod result;
@@ -24,7 +25,8 @@ use crate::verdict::Verdict;
 
 pub use accounting::totals_add_up;
 pub use buckets::{Bucket, log_buckets};
-pub use console::{Style, console};
+pub use compare::{Comparison, Limits, compare, comparison_text, is_readable, objections, spread_text};
+pub use console::{Style, console, console_full};
 pub use progress::{decided, due, event_line, is_warming_up, open, progress_line};
 pub use result::{RunResult, result_json, run_result};
 pub use write::{OutputError, check_writable, write_result};
@@ -65,15 +67,14 @@ pub struct RunReport {
 }
 
 impl RunReport {
-    /// The run in one word: `PASSED`, `FAILED`, `VOID`, `STOPPED`, `REGRESSED` (slower than its baseline),
-    /// `ABORTED` (a rollout by its own rule), or `ERROR` when it could not be done.
+    /// The run in one word: `PASSED`, `FAILED`, `VOID`, `STOPPED`, `ABORTED` (a
+    /// rollout by its own rule), or `ERROR` when it could not be done.
     pub fn word(&self) -> &'static str {
         match self.exit {
             Exit::Ok => "PASSED",
             Exit::Thresholds => "FAILED",
             Exit::Void => "VOID",
             Exit::Stopped => "STOPPED",
-            Exit::Regression => "REGRESSED",
             Exit::RolloutAborted => "ABORTED",
             _ => "ERROR",
         }

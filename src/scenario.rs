@@ -1,6 +1,7 @@
 //! Scenario files: YAML text → validated [`Scenario`], with errors that point.
 //!
-//! A text goes through three hands: `document` makes it a tree whose nodes know their places,
+//! A text goes through three hands: `document` makes it a tree whose nodes know their places (and
+//! `overrides` changes in it what flags say),
 //! `decode` makes that the types of `raw` and finds what is misspelt, missing or of the wrong kind,
 //! `check` makes those a [`Scenario`] and finds what does not fit together. All of them note what
 //! they find and go on, so one look shows every mistake. What is not built yet is refused by name
@@ -15,10 +16,12 @@ mod expression;
 mod load;
 mod loads;
 mod not_yet;
+mod overrides;
 mod problems;
 mod raw;
 mod resolved;
 mod schema;
+mod source;
 mod spelling;
 mod target;
 mod threshold;
@@ -38,8 +41,9 @@ use crate::units::Share;
 
 pub use client_id::ClientIdTemplate;
 pub use connect::{Auth, Backoff, Connect, Drops, Jitter, MqttVersion};
-pub use load::{LoadError, load, parse};
+pub use load::{LoadError, load, load_with, parse, parse_with};
 pub use loads::{ArrivalRate, Load, Once, Spacing, Stage};
+pub use overrides::Overrides;
 pub use problems::{Problem, Problems};
 pub use schema::schema;
 pub use target::{DEFAULT_ACCOUNT, DEFAULT_REGION, Endpoint, Server, Target};
@@ -57,6 +61,8 @@ pub struct Scenario {
     pub labels: IndexMap<String, String>,
     /// Every draw derives from it; absent: random and printed.
     pub seed: Option<u64>,
+    /// How often the same run is done, 1 to 1,000.
+    pub repeat: u32,
     /// `validity.max_lag`: another limit for the lags that make a run VOID.
     pub max_lag: Option<Duration>,
     /// What is tested.

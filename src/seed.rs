@@ -15,6 +15,8 @@ pub use permutation::Permutation;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u64)]
 pub enum Purpose {
+    /// Which stretches of runs are drawn when they are compared; nothing that a run does.
+    Resample = 0,
     /// Instants of the arrivals of a workload.
     Arrival = 1,
     /// The device an arrival goes to.

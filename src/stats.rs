@@ -9,9 +9,11 @@ mod names;
 mod series;
 mod snapshot;
 mod statistics;
+mod windows;
 
 pub use histogram::{Histogram, Percentile};
 pub use names::{Class, Finding, Outcome, Span};
 pub use series::Series;
 pub use snapshot::{Anomaly, CpuUse, Event, GroupGauge, Phase, Second, Snapshot};
 pub use statistics::{Counts, FindingCount, Part, Shape, Statistics};
+pub use windows::{WINDOW_SECONDS, Window, Windows};

@@ -1,21 +1,67 @@
 //! `fleetsim check`: every mistake of a scenario, and with `--plan` what it would do.
 
 use std::fmt::Write as _;
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::exit::Exit;
-use crate::plan::Plan;
+use crate::plan::{Forecast, Plan, stage_count};
 use crate::scenario::{Load, Scenario, Spacing, Stage};
 use crate::seed::Seed;
-use crate::units::{human_count, human_micros, micros};
+use crate::units::{Rate, human_count, human_micros, micros};
 
-use super::CheckArguments;
 use super::console::Console;
+use super::findings::{self, Finding};
+use super::inputs::{Loader, exit_of};
+use super::{CheckArguments, Format};
 
 pub(super) fn check(arguments: &CheckArguments, console: Console) -> Exit {
+    if arguments.plan && arguments.format != Format::Text {
+        console.err("error: --plan is for people; leave out --format, or --plan");
+        return Exit::Usage;
+    }
+    let loader = match Loader::new(&arguments.inputs, console) {
+        Ok(loader) => loader,
+        Err(exit) => return exit,
+    };
+    match arguments.format {
+        Format::Text => for_people(&loader, arguments, console),
+        Format::Json => for_programs(&loader, arguments, findings::json, console),
+        Format::Github => for_programs(&loader, arguments, findings::github, console),
+    }
+}
+
+/// Prints nothing but what `render` makes of all findings.
+fn for_programs(
+    loader: &Loader,
+    arguments: &CheckArguments,
+    render: fn(&[Finding]) -> String,
+    console: Console,
+) -> Exit {
+    let mut exit = Exit::Ok;
+    let mut all = Vec::new();
+    for path in &arguments.scenarios {
+        match loader.load(path) {
+            Ok(scenario) => all.extend(doubts(path, &scenario)),
+            Err(error) => {
+                exit = exit.or(exit_of(&error));
+                all.extend(Finding::errors(path, &error));
+            }
+        }
+    }
+    console.out(&render(&all));
+    exit
+}
+
+fn doubts(path: &Path, scenario: &Scenario) -> Vec<Finding> {
+    let doubts = super::inputs::doubts(scenario);
+    doubts.into_iter().map(|doubt| Finding::warning(path, doubt)).collect()
+}
+
+fn for_people(loader: &Loader, arguments: &CheckArguments, console: Console) -> Exit {
     let mut exit = Exit::Ok;
     for path in &arguments.scenarios {
-        match super::run::load(path, console) {
+        match loader.load_and_tell(path, console) {
             Ok(scenario) => {
                 console.out(&format!("{}: ok, {}\n", path.display(), in_short(&scenario)));
                 if arguments.plan {
@@ -71,14 +117,54 @@ fn plan_text(plan: &Plan) -> String {
             line(format_args!("    {shape}"));
         }
     }
-    for (group, decisions) in scenario.groups.iter().zip(&fingerprint.decisions) {
+    let forecast = plan.forecast();
+    for ((group, decisions), expected) in
+        scenario.groups.iter().zip(&fingerprint.decisions).zip(&forecast.groups)
+    {
         line(format_args!(
             "  group {}  devices {}  decisions {decisions}",
             group.name,
             human_count(u64::from(group.count))
         ));
+        if expected.rate > 0.0 {
+            line(format_args!(
+                "    at the peak {}, each busy for {} on average: {:.1}% of the devices",
+                Rate::from_per_second(expected.rate),
+                human_micros(rounded(expected.busy_us)),
+                expected.utilisation * 100.0
+            ));
+        }
+    }
+    for expectation in expectations(&forecast) {
+        line(format_args!("  {expectation}"));
     }
     text
+}
+
+/// What is expected of the run as a whole, a line each.
+fn expectations(forecast: &Forecast) -> [String; 2] {
+    let more = if forecast.has_feedback { ", and what feedback starts" } else { "" };
+    let in_flight = format!(
+        "expected in flight at the peak: about {}{more}",
+        human_count(rounded(forecast.in_flight.ceil()))
+    );
+    let (connect, drain) = (human_micros(forecast.connect_us), human_micros(forecast.drain_us));
+    let time = match forecast.load_us {
+        Some(load_us) => format!(
+            "expected run time: about {} (connect {connect}, load {}, drain up to {drain})",
+            human_micros(forecast.connect_us + load_us + forecast.drain_us),
+            human_micros(load_us)
+        ),
+        None => format!(
+            "expected run time: depends on feedback (connect {connect}, then the load, drain up to {drain})"
+        ),
+    };
+    [in_flight, time]
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "positive, saturating")]
+fn rounded(number: f64) -> u64 {
+    number.round() as u64
 }
 
 /// The shape of a load, a line for each part of it.
@@ -109,5 +195,6 @@ fn stage_line(stage: &Stage, spacing: &str) -> String {
         format!("{} to {}", stage.from, stage.to)
     };
     let warm_up = if stage.warm_up { ", warm-up" } else { "" };
-    format!("{name}: {ramp} for {} ({spacing}{warm_up})", human_micros(micros(stage.duration)))
+    let (length, starts) = (human_micros(micros(stage.duration)), human_count(stage_count(stage)));
+    format!("{name}: {ramp} for {length} ({spacing}{warm_up}), {starts} starts")
 }

@@ -1,7 +1,7 @@
 //! `fleetsim run`: check everything first, then run, then write everything.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 
@@ -10,22 +10,28 @@ use tokio_util::sync::CancellationToken;
 
 use crate::control::{Control, Stop};
 use crate::exit::Exit;
-use crate::report::{self, RunReport};
+use crate::report::{self, RunReport, RunResult};
 use crate::run::{self, Options, Snapshots};
-use crate::scenario::{self, LoadError, Scenario, Variables};
+use crate::scenario::Scenario;
 use crate::seed::Seed;
 use crate::tui;
 use crate::verdict;
 
+use super::baseline::Baseline;
 use super::console::Console;
-use super::{RunArguments, When, progress};
+use super::inputs::Loader;
+use super::{RunArguments, Summary, When, progress};
 
 pub(super) fn run(arguments: &RunArguments, console: Console) -> Exit {
     // All mistakes before the first run: nothing starts when something is wrong.
     let mut exit = Exit::Ok;
     let mut scenarios = Vec::new();
+    let loader = match Loader::new(&arguments.inputs, console) {
+        Ok(loader) => loader,
+        Err(exit) => return exit,
+    };
     for path in &arguments.scenarios {
-        match load(path, console) {
+        match loader.load_and_tell(path, console) {
             Ok(scenario) => scenarios.push(Arc::new(scenario)),
             Err(code) => exit = exit.or(code),
         }
@@ -39,11 +45,14 @@ pub(super) fn run(arguments: &RunArguments, console: Console) -> Exit {
     if exit != Exit::Ok {
         return exit;
     }
+    let baseline = match Baseline::read(arguments, &scenarios, console) {
+        Ok(baseline) => baseline,
+        Err(exit) => return exit,
+    };
     let several = scenarios.len() > 1;
     for scenario in scenarios {
         let control = Control::default();
-        let done = one(&scenario, arguments, several, &control, console);
-        exit = exit.or(done);
+        exit = exit.or(repeated(&scenario, arguments, several, baseline.as_ref(), &control, console));
         // Ctrl-C ends the list, not only the run it hit.
         if control.stop() > Stop::No {
             break;
@@ -52,44 +61,73 @@ pub(super) fn run(arguments: &RunArguments, console: Console) -> Exit {
     exit
 }
 
-/// Loads a scenario, or prints why not.
-pub(super) fn load(path: &Path, console: Console) -> Result<Scenario, Exit> {
-    let scenario = scenario::load(path, &Variables::default()).map_err(|error| match error {
-        LoadError::Problems(problems) => {
-            console.err(&problems.render(console.colors_err()));
-            Exit::Data
+/// Does the same run as often as asked; says how much it varies and how it compares.
+fn repeated(
+    scenario: &Arc<Scenario>,
+    arguments: &RunArguments,
+    several: bool,
+    baseline: Option<&Baseline>,
+    control: &Control,
+    console: Console,
+) -> Exit {
+    let times = arguments.repeat.unwrap_or(scenario.repeat);
+    // One seed for all of them: what differs then is not the plan.
+    let seed = arguments.seed.or(scenario.seed).map_or_else(Seed::random, Seed);
+    let mut exit = Exit::Ok;
+    let mut results = Vec::new();
+    for number in 1..=times {
+        let turn = Turn { number, times, several };
+        let (done, result) = one(scenario, seed, arguments, turn, control, console);
+        exit = exit.or(done);
+        if times > 1 || baseline.is_some() {
+            results.extend(result);
         }
-        other => {
-            console.err(&format!("error: {other}"));
-            Exit::NoInput
+        if control.stop() > Stop::No {
+            break;
         }
-    })?;
-    for warning in scenario::warnings(&scenario) {
-        console.err(&format!("warning: {}: {warning}", path.display()));
     }
-    Ok(scenario)
+    let to_stdout = arguments.json.as_deref() == Some(Path::new("-"));
+    let tell = |text: &str| if to_stdout { console.err(text.trim_end()) } else { console.out(text) };
+    let spread = report::spread_text(&results);
+    if arguments.summary != Summary::None && !spread.is_empty() {
+        tell(&spread);
+    }
+    match baseline {
+        Some(baseline) => exit.or(baseline.judge(&results, exit, tell, console)),
+        None => exit,
+    }
+}
+
+/// Which of the runs of a command this is.
+#[derive(Debug, Clone, Copy)]
+struct Turn {
+    /// From 1.
+    number: u32,
+    times: u32,
+    /// Whether other scenarios are run, too.
+    several: bool,
 }
 
 fn one(
     scenario: &Arc<Scenario>,
+    seed: Seed,
     arguments: &RunArguments,
-    several: bool,
+    turn: Turn,
     control: &Control,
     console: Console,
-) -> Exit {
+) -> (Exit, Option<RunResult>) {
     let mut options = Options::new(Arc::clone(scenario));
-    if let Some(seed) = arguments.seed {
-        options.seed = Seed(seed);
-    }
+    options.seed = seed;
     options.grace = arguments.grace;
     options.virtual_time = arguments.virtual_time;
     options.shards = arguments.shards.map(usize::from);
     options.control = control.clone();
-    let seed = options.seed;
     if !arguments.quiet {
         let devices = crate::units::human_count(scenario.device_count());
+        let Turn { number, times, .. } = turn;
+        let turn = if times > 1 { format!(", run {number} of {times}") } else { String::new() };
         console.err(&format!(
-            "{}: {devices} devices, seed {} (repeat with --seed {})",
+            "{}: {devices} devices, seed {} (repeat with --seed {}){turn}",
             scenario.name, seed.0, seed.0
         ));
     }
@@ -101,24 +139,32 @@ fn one(
     display.end();
     let Ok(report) = report else {
         console.err("error: fleetsim itself failed; the message above says where. No result was made.");
-        return Exit::Software;
+        return (Exit::Software, None);
     };
-    finish(&report, arguments, several, console)
+    let result = report::run_result(&report);
+    (finish(&report, arguments, turn, console), Some(result))
 }
 
-fn finish(report: &RunReport, arguments: &RunArguments, several: bool, console: Console) -> Exit {
+fn finish(report: &RunReport, arguments: &RunArguments, turn: Turn, console: Console) -> Exit {
     let to_stdout = arguments.json.as_deref() == Some(Path::new("-"));
-    let summary = report::console(report, console.style(to_stdout), console.width());
+    let (style, width) = (console.style(to_stdout), console.width());
+    let summary = match arguments.summary {
+        Summary::Compact => report::console(report, style, width),
+        Summary::Full => report::console_full(report, style, width),
+        Summary::None => String::new(),
+    };
     let mut exit = report.exit;
     let mut wrote = None;
     match &arguments.json {
         Some(_) if to_stdout => {
-            console.err(summary.trim_end());
+            if arguments.summary != Summary::None {
+                console.err(summary.trim_end());
+            }
             console.out(&format!("{}\n", report::result_json(report).trim_end()));
             return exit;
         }
         Some(path) => {
-            let path = if several { named_after(path, &report.scenario.name) } else { path.clone() };
+            let path = named_after(path, &report.scenario.name, turn);
             match report::write_result(&path, &report::result_json(report)) {
                 Ok(()) => wrote = Some(path),
                 Err(error) => {
@@ -132,19 +178,30 @@ fn finish(report: &RunReport, arguments: &RunArguments, several: bool, console: 
     match &report.problem {
         // Nothing was measured: one line says more than an empty summary.
         Some(problem) if report.snapshot.load_elapsed.is_none() => console.err(&format!("error: {problem}")),
+        _ if arguments.summary == Summary::None => {}
         _ => console.out(&format!("{}\n", summary.trim_end())),
     }
-    if let Some(path) = wrote {
+    if let Some(path) = wrote.filter(|_| arguments.summary != Summary::None) {
         console.out(&format!(" wrote {}\n", path.display()));
     }
     exit
 }
 
-/// With several scenarios each result gets its scenario's name: `out/result.json` →
-/// `out/result.quickstart.json`.
-fn named_after(path: &Path, scenario: &str) -> std::path::PathBuf {
-    let extension = path.extension().map(|e| e.to_string_lossy().into_owned()).unwrap_or_default();
-    path.with_extension(format!("{scenario}.{extension}").trim_end_matches('.'))
+/// With several scenarios each result gets its scenario's name, with several runs of one their number:
+/// `out/result.json` → `out/result.quickstart.2.json`.
+fn named_after(path: &Path, scenario: &str, turn: Turn) -> PathBuf {
+    let mut parts = Vec::new();
+    if turn.several {
+        parts.push(scenario.to_owned());
+    }
+    if turn.times > 1 {
+        parts.push(turn.number.to_string());
+    }
+    if parts.is_empty() {
+        return path.to_owned();
+    }
+    parts.extend(path.extension().map(|extension| extension.to_string_lossy().into_owned()));
+    path.with_extension(parts.join("."))
 }
 
 fn file_output(arguments: &RunArguments) -> Option<&Path> {

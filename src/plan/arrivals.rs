@@ -121,7 +121,7 @@ struct StageArrivals {
     clippy::cast_sign_loss,
     reason = "rates and lengths are not negative"
 )]
-pub(super) fn stage_count(stage: &Stage) -> u64 {
+pub fn stage_count(stage: &Stage) -> u64 {
     let mean = f64::midpoint(stage.from.per_second(), stage.to.per_second());
     (mean * stage.duration.as_secs_f64()).round() as u64
 }

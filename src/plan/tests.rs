@@ -67,6 +67,7 @@ fn plan(seed: u64, groups: Vec<Group>, spacing: Spacing, stages: Vec<Stage>) -> 
         name: "test".into(),
         description: String::new(),
         labels: indexmap::IndexMap::new(),
+        repeat: 1,
         seed: None,
         max_lag: None,
         target: Target::Embedded(Embedded {

@@ -27,6 +27,15 @@ const MIN_WIDTH: usize = 60;
 const MAX_WIDTH: usize = 120;
 /// The summary of a run for people, about `width` characters wide, with a final newline.
 pub fn console(report: &RunReport, style: Style, width: usize) -> String {
+    summary(report, style, width, false)
+}
+
+/// The summary with a row for every span.
+pub fn console_full(report: &RunReport, style: Style, width: usize) -> String {
+    summary(report, style, width, true)
+}
+
+fn summary(report: &RunReport, style: Style, width: usize, every_span: bool) -> String {
     let width = width.clamp(MIN_WIDTH, MAX_WIDTH);
     let mut page = Page { paint: Paint(style), width, text: String::new() };
     title(&mut page, report);
@@ -37,6 +46,9 @@ pub fn console(report: &RunReport, style: Style, width: usize) -> String {
         executions::executions(&mut page, report);
         executions::ledger(&mut page, report);
         latency::table(&mut page, &report.snapshot);
+        if every_span {
+            latency::spans(&mut page, &report.snapshot);
+        }
         executions::anomalies(&mut page, report);
         generator::generator(&mut page, report);
     }
@@ -275,6 +287,17 @@ mod tests {
         let coloured = console(&report, Style::Ansi, 110);
         assert_ne!(coloured, plain(&report));
         assert_eq!(anstream::adapter::strip_str(&coloured).to_string(), plain(&report));
+    }
+
+    #[test]
+    fn the_full_summary_has_a_row_for_every_span() {
+        let report = sample::report(sample::done(), Exit::Thresholds);
+        let (compact, full) = (plain(&report), console_full(&report, Style::Plain, 110));
+        for span in ["schedule_lag", "device_lag", "connect"] {
+            let is_row = |line: &str| line.split_whitespace().next() == Some(span);
+            assert!(full.lines().any(is_row), "{span}: {full}");
+            assert!(!compact.lines().any(is_row), "{span}");
+        }
     }
 
     #[test]

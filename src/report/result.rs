@@ -55,6 +55,9 @@ pub struct RunResult {
     pub spans: Vec<SpanResult>,
     /// One point a second; a day at most, older points left out.
     pub series: Vec<Point>,
+    /// Latency in windows of ten seconds (longer in runs beyond an hour), for comparing runs.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub windows: Vec<WindowResult>,
     /// What devices did or met besides answering, by its name: planned drops, repeated answers. Absent if
     /// nothing.
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
@@ -114,7 +117,7 @@ pub struct Run {
     pub wall_clock: WallClockResult,
     /// The phase it ended in: `done` unless it was cut short.
     pub phase: String,
-    /// `PASSED`, `FAILED`, `VOID`, `STOPPED`, `REGRESSED`, `ABORTED` or `ERROR`.
+    /// `PASSED`, `FAILED`, `VOID`, `STOPPED`, `ABORTED` or `ERROR`.
     pub verdict: String,
     /// The process exit code.
     pub exit: u8,
@@ -292,6 +295,21 @@ pub struct Point {
     pub cpu: Option<CpuResult>,
 }
 
+/// What succeeded within a window, of one workload in one group; warm-up is left out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WindowResult {
+    /// The second in which it begins.
+    pub second: u64,
+    /// How long it is.
+    pub seconds: u64,
+    /// By name.
+    pub workload: String,
+    /// By name.
+    pub group: String,
+    /// `latency` of every sample: HdrHistogram V2, compressed, in base64.
+    pub hdr_v2_base64: String,
+}
+
 /// Latency within one second, in µs; `null` when nothing ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PointLatency {
@@ -393,6 +411,7 @@ mod tests {
     fn the_format_is_pinned() {
         let mut result = run_result(&sample::report(sample::done(), Exit::Thresholds));
         // The bytes depend on the compressor; what they hold is another test's.
+        result.windows.iter_mut().for_each(|window| window.hdr_v2_base64 = "HISTFAAA…".to_owned());
         for span in &mut result.spans {
             assert!(span.hdr_v2_base64.starts_with("HISTFAAA"), "{}", span.hdr_v2_base64);
             span.hdr_v2_base64 = "HISTFAAA…".to_owned();

@@ -141,6 +141,7 @@ pub fn scenario() -> Scenario {
         name: "ci-smoke".to_owned(),
         description: "Two groups, one of them flaky.".to_owned(),
         labels: [("team".to_owned(), "fleet".to_owned())].into_iter().collect(),
+        repeat: 1,
         seed: Some(1),
         max_lag: None,
         target: Target::Embedded(Embedded {

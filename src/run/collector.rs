@@ -162,6 +162,7 @@ impl Collector {
         self.published = complete;
         self.totals.add(&second);
         self.series.push(self.point(complete - 1, &second));
+        self.series.record(complete - 1, &second);
     }
 
     fn account_cpu(&mut self, seconds: f64, backend_cpu: Duration) {

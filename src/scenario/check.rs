@@ -28,6 +28,8 @@ const MAX_DEVICES: u64 = 10_000_000;
 /// Groups (and workloads, and thresholds): each group has its own statistics, and some checks
 /// compare all pairs.
 const MAX_NAMES: usize = 500;
+/// The results of all repeats are kept until the last one ends.
+pub const MAX_REPEATS: u32 = 1_000;
 /// Beyond this no machine can follow, and sums over a run could overflow.
 const MAX_RATE_PER_SECOND: f64 = 10_000_000.0;
 
@@ -60,6 +62,7 @@ pub(super) fn check(raw: &At<raw::Scenario>, collector: &Collector<'_>) -> Optio
         description: given(&raw.description).cloned().unwrap_or_default(),
         labels: given(&raw.labels).map(named_texts).unwrap_or_default(),
         seed: given(&raw.seed).copied(),
+        repeat: raw.repeat.as_ref().map_or(1, |field| repeat(field, collector)),
         max_lag,
         driver: driver::check(given(&raw.driver), &target, collector),
         target,
@@ -99,6 +102,17 @@ fn named_texts<K: AsRef<str>>(texts: &raw::Named<K, Text<Line>>) -> indexmap::In
         .iter()
         .filter_map(|(name, value)| Some((name.get()?.0.as_ref().to_owned(), value.get()?.0.0.clone())));
     pairs.collect()
+}
+
+fn repeat(field: &At<u64>, collector: &Collector<'_>) -> u32 {
+    let Some(count) = field.get() else { return 1 };
+    match u32::try_from(*count) {
+        Ok(fits) if (1..=MAX_REPEATS).contains(&fits) => fits,
+        _ => {
+            collector.report(field.spot, format!("a run is done 1 to {MAX_REPEATS} times, not {count}"));
+            1
+        }
+    }
 }
 
 fn max_lag(validity: &raw::Validity, collector: &Collector<'_>) -> Option<Duration> {

@@ -181,6 +181,11 @@ impl<'c, 'd> Decoder<'c, 'd> {
     fn known_fields(&self, fields: &'static [&'static str]) -> Result<Fields<'c, 'd>, Fault> {
         let content = self.content()?;
         let Content::Map(entries) = content else {
+            if let (Content::Text(text), Some(&"expect")) = (content, fields.first()) {
+                return Err(de::Error::custom(format_args!(
+                    "a threshold is a map, not text; write - expect: {text}"
+                )));
+            }
             return Err(Self::wrong(content, &format!("a map with the keys {}", listed(fields))));
         };
         let mut excused = Vec::new();

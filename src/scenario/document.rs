@@ -7,15 +7,16 @@ mod yaml;
 
 use std::ops::Range;
 
-use yaml::{Scalar, Spanned, Tree, bytes};
+use yaml::{Location, Scalar, Spanned, Tree, bytes};
 
 use super::problems::{MAX_KEPT, Problem};
+use super::source::Source;
 use super::variables::{VariableError, Variables};
 
 /// A YAML document.
 #[derive(Debug)]
 pub struct Document<'t> {
-    source: &'t str,
+    source: &'t Source,
     nodes: Vec<Node>,
 }
 
@@ -100,15 +101,32 @@ impl<'t> Document<'t> {
 
     /// Reads `source` and fills in `variables`. Duplicate keys and unusable variables are problems
     /// that leave a document behind; wrong YAML leaves none.
-    pub fn read(source: &'t str, variables: &Variables) -> (Option<Self>, Vec<Problem>) {
-        let tree = match yaml::read(source) {
+    pub fn read(source: &'t Source, variables: &Variables) -> (Option<Self>, Vec<Problem>) {
+        let mut document = Document { source, nodes: Vec::new() };
+        let tree = match yaml::read(source.file()) {
             Ok(tree) => tree,
-            Err(problem) => return (None, vec![*problem]),
+            Err(error) => {
+                let place = error.offset..error.offset;
+                return (None, vec![document.problem(place, String::new(), error.message, error.hint)]);
+            }
         };
-        let mut reader =
-            Reader { document: Document { source, nodes: Vec::new() }, variables, problems: Vec::new() };
+        let mut reader = Reader { document: &mut document, base: 0, variables, problems: Vec::new() };
         reader.add(None, Step::Root, None, tree);
-        (Some(reader.document), reader.problems)
+        let problems = reader.problems;
+        (Some(document), problems)
+    }
+
+    /// A problem at some bytes of the source.
+    pub fn problem(
+        &self,
+        span: Range<usize>,
+        path: String,
+        message: String,
+        hint: Option<String>,
+    ) -> Problem {
+        let (part, begin, text) = self.source.part(span.start);
+        let span = span.start - begin..span.end.saturating_sub(begin);
+        Problem::new(text, span, path, message, hint).in_part(part)
     }
 
     /// What `node` holds.
@@ -117,7 +135,7 @@ impl<'t> Document<'t> {
     }
 
     /// The text the document was read from.
-    pub fn source(&self) -> &'t str {
+    pub fn source(&self) -> &'t Source {
         self.source
     }
 
@@ -134,7 +152,7 @@ impl<'t> Document<'t> {
     /// variables keep the text from standing in the source as it is.
     pub fn span_within(&self, node: NodeId, part: Range<usize>) -> Range<usize> {
         let whole = self.span(Spot::Value(node));
-        let written = self.source.get(whole.clone()).unwrap_or("");
+        let written = self.source.text().get(whole.clone()).unwrap_or("");
         let Content::Text(text) = self.content(node) else { return whole };
         let quote = usize::from(written.starts_with(['"', '\'']));
         match written.get(quote..) {
@@ -186,6 +204,132 @@ impl<'t> Document<'t> {
     fn node(&self, node: NodeId) -> &Node {
         &self.nodes[node.0 as usize]
     }
+
+    fn next_id(&self) -> NodeId {
+        NodeId(u32::try_from(self.nodes.len()).expect("nodes are bounded by MAX_NODES"))
+    }
+}
+
+/// What flags change.
+impl Document<'_> {
+    /// The entry of a map under `key`.
+    pub fn child(&self, parent: NodeId, key: &str) -> Option<NodeId> {
+        let Content::Map(entries) = self.content(parent) else { return None };
+        entries.iter().find(|(own, _)| own == key).map(|(_, node)| *node)
+    }
+
+    /// The text of a scalar.
+    pub fn scalar(&self, node: NodeId) -> Option<&str> {
+        match self.content(node) {
+            Content::Text(text) | Content::Filled(text) | Content::Number(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The nodes at a place: keys by `.`, `*` for any one key or list item. In the order of the file.
+    pub fn at(&self, place: &str) -> Vec<NodeId> {
+        place.split('.').fold(vec![Self::ROOT], |nodes, step| {
+            let below = nodes.into_iter().flat_map(|node| match self.content(node) {
+                Content::Map(entries) => {
+                    let matching = entries.iter().filter(|(key, _)| step == "*" || key == step);
+                    matching.map(|(_, node)| *node).collect()
+                }
+                Content::List(items) if step == "*" => items.clone(),
+                _ => Vec::new(),
+            });
+            below.collect()
+        })
+    }
+
+    /// Gives a scalar another text of its kind.
+    pub fn rewrite(&mut self, node: NodeId, text: String) {
+        let content = &mut self.nodes[node.0 as usize].content;
+        match content {
+            Content::Text(own) | Content::Filled(own) | Content::Number(own) => *own = text,
+            _ => {}
+        }
+    }
+
+    /// Makes a node an empty map or list.
+    pub fn empty(&mut self, node: NodeId, is_list: bool) {
+        let content = if is_list { Content::List(Vec::new()) } else { Content::Map(Vec::new()) };
+        self.nodes[node.0 as usize].content = content;
+    }
+
+    /// Adds an empty map or list under `key`, or at the end of a list.
+    pub fn add_empty(
+        &mut self,
+        parent: NodeId,
+        key: Option<&str>,
+        place: Range<usize>,
+        is_list: bool,
+    ) -> NodeId {
+        let id = self.next_id();
+        let key_span = key.map(|_| place.clone());
+        let step = self.step(parent, key, None);
+        self.nodes.push(Node { parent: Some(parent), step, span: place, key_span, content: Content::Null });
+        self.empty(id, is_list);
+        self.attach(parent, key, None, id);
+        id
+    }
+
+    /// Reads some bytes of the source as YAML and puts that under `key` (and its bytes) of a map or at
+    /// `index` of a list, in place of what stood there. Returns what is wrong with it.
+    pub fn graft(
+        &mut self,
+        parent: NodeId,
+        key: Option<(&str, Range<usize>)>,
+        index: Option<usize>,
+        value: Range<usize>,
+        variables: &Variables,
+    ) -> Vec<Problem> {
+        let mut tree = match yaml::read(&self.source.text()[value.clone()]) {
+            Ok(tree) => tree,
+            Err(error) => {
+                let offset = value.start + error.offset;
+                return vec![self.problem(offset..offset, String::new(), error.message, error.hint)];
+            }
+        };
+        let written = self.source.text()[value.clone()].trim();
+        // The shell has taken the quotes: like a variable, such a value may be read as what is expected.
+        let is_open = matches!(tree.value, Tree::Scalar(Scalar::Number(_) | Scalar::Bool(_)));
+        if is_open {
+            tree.value = Tree::Scalar(Scalar::Text(written.to_owned()));
+        }
+        let step = self.step(parent, key.as_ref().map(|(key, _)| *key), index);
+        let key_span = key.as_ref().map(|(_, span)| span.clone());
+        let mut reader = Reader { document: self, base: value.start, variables, problems: Vec::new() };
+        let id = reader.add(Some(parent), step, key_span, tree);
+        let problems = reader.problems;
+        let content = &mut self.nodes[id.0 as usize].content;
+        if let (true, Content::Text(text)) = (is_open, &mut *content) {
+            *content = Content::Filled(std::mem::take(text));
+        }
+        self.attach(parent, key.map(|(key, _)| key), index, id);
+        problems
+    }
+
+    fn step(&self, parent: NodeId, key: Option<&str>, index: Option<usize>) -> Step {
+        match (key, self.content(parent)) {
+            (Some(key), _) => Step::Key(key.to_owned()),
+            (None, Content::List(items)) => Step::Index(index.unwrap_or(items.len())),
+            (None, _) => Step::Index(index.unwrap_or(0)),
+        }
+    }
+
+    fn attach(&mut self, parent: NodeId, key: Option<&str>, index: Option<usize>, id: NodeId) {
+        match (&mut self.nodes[parent.0 as usize].content, key) {
+            (Content::Map(entries), Some(key)) => match entries.iter_mut().find(|(own, _)| own == key) {
+                Some((_, node)) => *node = id,
+                None => entries.push((key.to_owned(), id)),
+            },
+            (Content::List(items), None) => match index.and_then(|index| items.get_mut(index)) {
+                Some(node) => *node = id,
+                None => items.push(id),
+            },
+            _ => {}
+        }
+    }
 }
 
 impl Spot {
@@ -205,13 +349,20 @@ impl Spot {
 }
 
 /// Turns the library's tree into nodes.
-struct Reader<'t, 'v> {
-    document: Document<'t>,
+struct Reader<'d, 't, 'v> {
+    document: &'d mut Document<'t>,
+    /// Where the text that was read begins in the source.
+    base: usize,
     variables: &'v Variables,
     problems: Vec<Problem>,
 }
 
-impl Reader<'_, '_> {
+impl Reader<'_, '_, '_> {
+    fn span(&self, location: Location) -> Range<usize> {
+        let span = bytes(&self.document.source.text()[self.base..], location);
+        self.base + span.start..self.base + span.end
+    }
+
     fn add(
         &mut self,
         parent: Option<NodeId>,
@@ -219,8 +370,8 @@ impl Reader<'_, '_> {
         key_span: Option<Range<usize>>,
         tree: Spanned<Tree>,
     ) -> NodeId {
-        let id = NodeId(u32::try_from(self.document.nodes.len()).expect("nodes are bounded by MAX_NODES"));
-        let span = bytes(self.document.source, tree.defined);
+        let id = self.document.next_id();
+        let span = self.span(tree.defined);
         let node = Node { parent, step, span: span.clone(), key_span, content: Content::Null };
         self.document.nodes.push(node);
         let content = match tree.value {
@@ -245,7 +396,7 @@ impl Reader<'_, '_> {
     ) -> Vec<(String, NodeId)> {
         let mut known = indexmap::IndexMap::new();
         for (key, value) in entries {
-            let span = bytes(self.document.source, key.defined);
+            let span = self.span(key.defined);
             if let Some(first) = known.get(&key.value) {
                 self.duplicate(parent, &key.value, span, *first);
                 continue;
@@ -261,22 +412,22 @@ impl Reader<'_, '_> {
             return;
         }
         let first = self.document.span(Spot::Key(first)).start;
-        let (line, _) = super::problems::line_and_column(self.document.source, first);
+        let (line, _) = super::problems::line_and_column(self.document.source.text(), first);
         let message = format!("duplicate key `{key}`; it stands in line {line} already");
         let path = self.document.path(parent);
-        self.problems.push(Problem::new(self.document.source, span, path, message, None));
+        self.problems.push(self.document.problem(span, path, message, None));
     }
 
     fn unusable(&mut self, node: NodeId, span: Range<usize>, error: VariableError) {
         if self.problems.len() < MAX_KEPT {
             let path = self.document.path(node);
-            let problem = Problem::new(self.document.source, span, path, error.message, Some(error.hint));
+            let problem = self.document.problem(span, path, error.message, Some(error.hint));
             self.problems.push(problem);
         }
     }
 
     fn scalar(&mut self, node: NodeId, scalar: Scalar, span: &Range<usize>) -> Content {
-        let written = self.document.source.get(span.clone()).unwrap_or("");
+        let written = self.document.source.text().get(span.clone()).unwrap_or("");
         match scalar {
             Scalar::Null => Content::Null,
             Scalar::Bool(value) => Content::Bool(value),

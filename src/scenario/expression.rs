@@ -38,6 +38,9 @@ pub(super) struct SyntaxError {
     pub(super) expected: String,
 }
 
+/// What stands behind the `=` of a label.
+const LABEL_VALUE: &str = "the value of the label";
+
 type Input<'t> = LocatingSlice<&'t str>;
 
 /// Takes `text` apart.
@@ -47,7 +50,13 @@ pub(super) fn parse(text: &str) -> Result<Expression<'_>, SyntaxError> {
             StrContext::Expected(value) => Some(value.to_string()),
             _ => None,
         });
-        SyntaxError { place: error.offset(), expected: expected.unwrap_or_else(|| "the end".to_owned()) }
+        let quoted = text[error.offset()..].starts_with(['"', '\'']);
+        let expected = match expected {
+            Some(expected) if quoted && expected == LABEL_VALUE => format!("{expected}, without quotes"),
+            Some(expected) => expected,
+            None => "the end".to_owned(),
+        };
+        SyntaxError { place: error.offset(), expected }
     })
 }
 
@@ -74,7 +83,7 @@ fn label<'t>(input: &mut Input<'t>) -> ModalResult<(Part<'t>, Part<'t>)> {
     separated_pair(
         spaced(word).context(expected("a label: group, workload or error")),
         cut_err(spaced("=")).context(expected("=")),
-        cut_err(spaced(word)).context(expected("the value of the label")),
+        cut_err(spaced(word)).context(expected(LABEL_VALUE)),
     )
     .parse_next(input)
 }

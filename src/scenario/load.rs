@@ -5,6 +5,7 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use super::document::{Content, Document, Spot};
+use super::overrides::{self, Overrides};
 use super::problems::{Collector, Problem, Problems};
 use super::variables::Variables;
 use super::{Scenario, check, decode};
@@ -36,16 +37,33 @@ pub enum LoadError {
 
 /// Reads and checks the scenario file at `path`.
 pub fn load(path: &Path, variables: &Variables) -> Result<Scenario, LoadError> {
+    load_with(path, variables, &Overrides::default())
+}
+
+/// Reads the scenario file at `path`, changes it and checks the outcome.
+pub fn load_with(path: &Path, variables: &Variables, overrides: &Overrides) -> Result<Scenario, LoadError> {
     let bytes = read(path)?;
     let name = path.display().to_string();
     let text = String::from_utf8(bytes).map_err(|error| not_text(&name, &error))?;
-    Ok(parse(&name, &text, variables)?)
+    Ok(parse_with(&name, &text, variables, overrides)?)
 }
 
 /// Checks the text of a scenario; `file_name` is for messages. Pure.
 pub fn parse(file_name: &str, text: &str, variables: &Variables) -> Result<Scenario, Problems> {
-    let (document, problems) = Document::read(text, variables);
-    let Some(document) = document else { return Err(Problems::new(file_name, problems)) };
+    parse_with(file_name, text, variables, &Overrides::default())
+}
+
+/// Changes the text of a scenario and checks the outcome. Pure.
+pub fn parse_with(
+    file_name: &str,
+    text: &str,
+    variables: &Variables,
+    overrides: &Overrides,
+) -> Result<Scenario, Problems> {
+    let source = overrides::source(text, overrides);
+    let (document, mut problems) = Document::read(&source, variables);
+    let Some(mut document) = document else { return Err(Problems::new(file_name, problems)) };
+    problems.extend(overrides::apply(&mut document, overrides, variables));
     let collector = Collector::new(&document, problems);
     let scenario = scenario(&collector);
     let problems = collector.into_problems();

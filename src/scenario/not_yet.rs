@@ -6,7 +6,6 @@
 const NOT_YET: &[&str] = &[
     "driver.retries",
     "timeline",
-    "repeat",
     "target.endpoint.tls",
     "target.endpoint.credentials",
     "target.aws",

@@ -31,7 +31,11 @@ pub struct Problem {
     pub message: String,
     /// What to do about it, where the message does not say.
     pub hint: Option<String>,
-    /// Bytes of the source.
+    /// Whether it is in a flag instead of the file; line and column are then the flag's.
+    pub in_flag: bool,
+    /// Number of the flag, from 1; 0 is the file.
+    part: usize,
+    /// Bytes of the file, or of the flag.
     span: Range<usize>,
     /// The line it begins in.
     source_line: String,
@@ -61,15 +65,26 @@ impl Problem {
             Some((end, _)) => format!("{}…", &message[..end]),
             None => message,
         };
-        Self { line, column, path, message, hint, span: begin..span.end.max(begin), source_line }
+        let span = begin..span.end.max(begin);
+        Self { line, column, path, message, hint, in_flag: false, part: 0, span, source_line }
+    }
+
+    /// The same in a flag, by its number; 0 is the file.
+    pub(super) fn in_part(self, part: usize) -> Self {
+        Self { in_flag: part > 0, part, ..self }
+    }
+
+    /// File and place, as compilers print them; for a flag that it is one.
+    fn place(&self, file: &str) -> String {
+        if self.in_flag { "command line".to_owned() } else { format!("{file}:{}:{}", self.line, self.column) }
     }
 }
 
 impl Problems {
     pub(super) fn new(file: &str, mut problems: Vec<Problem>) -> Self {
-        problems.sort_by_key(|problem| (problem.span.start, problem.span.end));
+        problems.sort_by_key(|problem| (problem.part, problem.span.start, problem.span.end));
         // An anchor used twice has one mistake, not two.
-        problems.dedup_by(|a, b| (a.span.start, &a.message) == (b.span.start, &b.message));
+        problems.dedup_by(|a, b| (a.part, a.span.start, &a.message) == (b.part, b.span.start, &b.message));
         Self { file: file.to_owned(), problems }
     }
 
@@ -106,7 +121,7 @@ impl Problem {
             out,
             format_args!("  {cross} {}{}", printable(&self.message), pen.paint(DIM, &printable(&path))),
         );
-        let place = format!("╭─[{file}:{}:{}]", self.line, self.column);
+        let place = format!("╭─[{}]", self.place(file));
         line(out, format_args!("  {margin} {}", pen.paint(DIM, &place)));
         let (shown, caret) = self.excerpt();
         line(out, format_args!("  {} {}", pen.paint(DIM, &format!("{number} │")), shown));
@@ -299,7 +314,7 @@ impl<'d> Collector<'d> {
         let mut problems = self.problems.borrow_mut();
         if problems.len() < MAX_KEPT {
             let path = self.document.path(node);
-            problems.push(Problem::new(self.document.source(), span, path, message, hint));
+            problems.push(self.document.problem(span, path, message, hint));
         }
     }
 }

@@ -33,6 +33,9 @@ pub struct Scenario {
     pub labels: Option<At<Named<LabelName, Text<Line>>>>,
     /// Every draw of chance derives from it. Random, and printed, if it is not given.
     pub seed: Option<At<u64>>,
+    /// How often the same run is done, to see how much its figures vary. Default 1.
+    #[schemars(range(min = 1, max = 1_000))]
+    pub repeat: Option<At<u64>>,
     /// When the run is VOID because the load generator fell behind.
     pub validity: Option<At<Validity>>,
     /// What is tested; the embedded backend if it is not given.

@@ -26,6 +26,7 @@ impl Scenario {
         if let Some(seed) = self.seed {
             all.insert("seed".to_owned(), json!(seed));
         }
+        all.insert("repeat".to_owned(), json!(self.repeat));
         if let Some(limit) = self.max_lag {
             all.insert("validity".to_owned(), json!({ "max_lag": spelling::duration(limit) }));
         }
@@ -40,12 +41,13 @@ impl Scenario {
         literal(Value::Object(all))
     }
 
-    /// SHA-256, in hexadecimal, of the resolved scenario without its seed: two runs with the same
-    /// hash differ in nothing but chance. The order of groups and workloads counts.
+    /// SHA-256, in hexadecimal, of the resolved scenario without its seed and number of repeats: two runs
+    /// with the same hash differ in nothing but chance. The order of groups and workloads counts.
     pub fn hash(&self) -> String {
         let mut resolved = self.resolved();
         if let Some(all) = resolved.as_object_mut() {
             all.shift_remove("seed");
+            all.shift_remove("repeat");
         }
         let digest = Sha256::digest(resolved.to_string());
         digest.iter().fold(String::new(), |mut hex, byte| {

@@ -275,7 +275,8 @@ mod tests {
     /// The threshold, or `column message`.
     fn check(text: &str) -> Result<Threshold, String> {
         let quoted = serde_json::to_string(text).unwrap();
-        let (document, _) = Document::read(&quoted, &Variables::default());
+        let source = super::super::source::Source::of_file(&quoted);
+        let (document, _) = Document::read(&source, &Variables::default());
         let document = document.unwrap();
         let collector = Collector::new(&document, Vec::new());
         let names =

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::Second;
+use super::{Second, Statistics, Window, Windows};
 
 /// Points in a piece: 75 KB, copied at most once a snapshot.
 const PIECE: usize = 512;
@@ -18,6 +18,7 @@ pub struct Series {
     pieces: VecDeque<Arc<Vec<Second>>>,
     /// Points of the first piece that have left.
     left: usize,
+    windows: Windows,
 }
 
 impl Series {
@@ -37,6 +38,16 @@ impl Series {
             Some(piece) => Arc::make_mut(piece).push(second),
             None => self.pieces.push_back(Arc::new(vec![second])),
         }
+    }
+
+    /// Adds what ended in a second of the run to the windows in which runs are compared.
+    pub fn record(&mut self, second: u64, statistics: &Statistics) {
+        self.windows.record(second, statistics);
+    }
+
+    /// Latency by windows, and their width in seconds.
+    pub fn windows(&self) -> (u64, Vec<Window>) {
+        (self.windows.width(), self.windows.all())
     }
 
     /// The points, oldest first.

@@ -263,3 +263,185 @@ fn the_backend_says_when_it_is_ready_and_stops_at_a_signal() {
     signal(&child, Signal::TERM);
     assert_eq!(child.wait().unwrap().code(), Some(0));
 }
+
+#[test]
+fn flags_change_what_runs_and_the_result_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let path =
+        file(folder.path(), "small.yaml", &small("10s").replace("count: 10", "count: \"${COUNT:-10}\""));
+    let variables = file(folder.path(), "vars.env", "COUNT=40\n");
+    let output = fleetsim(&[
+        "run",
+        &path,
+        "--virtual-time",
+        "-q",
+        "--json",
+        "-",
+        "--env-file",
+        &variables,
+        "--scale",
+        "0.5",
+        "--duration",
+        "2s",
+        "--set",
+        "groups.g.behavior.delay=20ms",
+        "-e",
+        "UNUSED=1",
+    ]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let result: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let ran = &result["scenario"]["resolved"];
+    assert_eq!(ran["groups"]["g"]["count"], 20);
+    assert_eq!(ran["groups"]["g"]["behavior"]["delay"], "20ms");
+    assert_eq!(ran["workloads"]["w"]["load"]["arrival_rate"]["stages"][0]["rate"], "10/s");
+    assert_eq!(result["totals"]["planned"], 20);
+    // The same by the environment.
+    let again = Command::new(PROGRAM)
+        .args(["run", &path])
+        .envs([
+            ("FLEETSIM_VIRTUAL_TIME", "1"),
+            ("FLEETSIM_QUIET", "1"),
+            ("FLEETSIM_JSON", "-"),
+            ("FLEETSIM_ENV_FILE", &variables),
+            ("FLEETSIM_SCALE", "0.5"),
+            ("FLEETSIM_DURATION", "2s"),
+            ("FLEETSIM_SET", "groups.g.behavior.delay=20ms"),
+            ("FLEETSIM_SUMMARY", "none"),
+        ])
+        .output()
+        .unwrap();
+    let same: serde_json::Value = serde_json::from_slice(&again.stdout).unwrap();
+    assert_eq!(same["scenario"], result["scenario"]);
+    assert_eq!(stderr(&again), "", "a quiet run without a summary says nothing");
+}
+
+#[test]
+fn a_mistake_in_a_flag_is_shown_in_the_flag() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = file(folder.path(), "small.yaml", &small("1s"));
+    let output = fleetsim(&["check", &path, "--set", "groups.g.count=many"]);
+    let said = stderr(&output);
+    assert_eq!(output.status.code(), Some(65), "{said}");
+    assert!(said.contains("╭─[command line]") && said.contains("--set groups.g.count=many"), "{said}");
+    let output = fleetsim(&["check", &path, "-e", "NOT_THERE_AT_ALL"]);
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+}
+
+#[test]
+fn a_scenario_in_place_of_a_command_is_met_with_the_command() {
+    for arguments in [&["quickstart.yaml"][..], &["--color", "never", "quickstart.yaml"]] {
+        let output = fleetsim(arguments);
+        assert_eq!(output.status.code(), Some(2));
+        assert!(stderr(&output).contains("fleetsim run quickstart.yaml"), "{}", stderr(&output));
+    }
+    assert!(!stderr(&fleetsim(&["frobnicate"])).contains("fleetsim run"));
+}
+
+#[test]
+fn check_speaks_to_programs_on_standard_output_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let good = file(folder.path(), "good.yaml", &small("1s"));
+    let bad = file(folder.path(), "bad.yaml", &small("1").replace("count: 10", "count: 0"));
+    let output = fleetsim(&["check", &good, &bad, "--format", "json"]);
+    assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(65), ""));
+    let list: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        (list.as_array().unwrap().len(), &list[0]["path"], &list[0]["line"]),
+        (2, &"groups.g.count".into(), &5.into())
+    );
+    let output = fleetsim(&["check", &bad, "--format", "github"]);
+    assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(65), ""));
+    assert!(stdout(&output).starts_with(&format!("::error file={bad},line=5,col=")), "{}", stdout(&output));
+    let output = fleetsim(&["check", &good, "--format", "json"]);
+    assert_eq!((output.status.code(), stdout(&output).as_str()), (Some(0), "[]\n"));
+}
+
+#[test]
+fn init_writes_a_scenario_that_runs_and_nothing_over_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let init = |arguments: &[&str]| {
+        Command::new(PROGRAM).arg("init").args(arguments).current_dir(folder.path()).output().unwrap()
+    };
+    let output = init(&[]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(stdout(&output).contains("fleetsim run quickstart.yaml"), "{}", stdout(&output));
+    let written = folder.path().join("quickstart.yaml");
+    fs::write(&written, "mine").unwrap();
+    let output = init(&["quickstart"]);
+    assert_eq!(output.status.code(), Some(73), "{}", stderr(&output));
+    assert_eq!(fs::read_to_string(&written).unwrap(), "mine");
+    let output = init(&["ci", "-o", "-"]);
+    let path = file(folder.path(), "ci.yaml", &stdout(&output));
+    let run = fleetsim(&["run", &path, "--virtual-time", "-q"]);
+    assert_eq!(run.status.code(), Some(0), "{}{}", stdout(&run), stderr(&run));
+}
+
+#[test]
+fn colour_and_screen_follow_the_environment() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = file(folder.path(), "bad.yaml", &small("1"));
+    let coloured = |variables: &[(&str, &str)], arguments: &[&str]| {
+        let mut command = Command::new(PROGRAM);
+        command.args(["check", &path]).args(arguments).env_remove("NO_COLOR").env_remove("CLICOLOR_FORCE");
+        let output = command.envs(variables.iter().copied()).output().unwrap();
+        stderr(&output).contains('\x1b')
+    };
+    assert!(!coloured(&[], &[]), "a pipe takes no colour");
+    assert!(coloured(&[("CLICOLOR_FORCE", "1")], &[]));
+    assert!(!coloured(&[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")], &[]));
+    assert!(coloured(&[("NO_COLOR", "1")], &["--color", "always"]), "a flag goes before the environment");
+    assert!(coloured(&[("FLEETSIM_COLOR", "always")], &[]));
+    assert!(!coloured(&[("CLICOLOR_FORCE", "1")], &["--color", "never"]));
+    assert!(!coloured(&[("TERM", "dumb")], &[]));
+}
+
+#[test]
+fn results_go_to_standard_output_and_progress_to_standard_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = file(folder.path(), "small.yaml", &small("2s"));
+    let output = fleetsim(&["run", &path, "--virtual-time"]);
+    assert!(
+        stdout(&output).contains("PASSED") && !stdout(&output).contains("load begins"),
+        "{}",
+        stdout(&output)
+    );
+    assert!(
+        stderr(&output).contains("load begins") && !stderr(&output).contains("PASSED"),
+        "{}",
+        stderr(&output)
+    );
+    let output = fleetsim(&["run", &path, "--virtual-time", "-q", "--summary", "none"]);
+    assert_eq!((stdout(&output).as_str(), stderr(&output).as_str()), ("", ""));
+    let full = stdout(&fleetsim(&["run", &path, "--virtual-time", "-q", "--summary", "full"]));
+    assert!(full.contains("SPANS") && full.contains("delivery"), "{full}");
+}
+
+#[test]
+fn the_readme_lists_the_exit_codes_of_the_program() {
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let mut codes = fleetsim::exit::Exit::ALL;
+    codes.sort_by_key(|exit| exit.code());
+    let rows: Vec<String> =
+        codes.iter().map(|exit| format!("| {} | {} |\n", exit.code(), exit.meaning())).collect();
+    let table = rows.concat();
+    assert!(readme.contains(&table), "the table in README.md should be:\n\n{table}");
+}
+
+#[test]
+fn the_plan_says_how_busy_and_how_long() {
+    let folder = tempfile::tempdir().unwrap();
+    let busy = small("10s").replace("delay: 10ms", "delay: 250ms")
+        + "thresholds: [{ expect: p99(latency) < 100ms }]\n";
+    let output = fleetsim(&["check", &file(folder.path(), "busy.yaml", &busy), "--plan"]);
+    let (said, doubts) = (stdout(&output), stderr(&output));
+    assert_eq!(output.status.code(), Some(0), "{doubts}");
+    for line in [
+        "stage: 20/s for 10.00s (poisson), 200 starts",
+        "at the peak 20/s, each busy for 250.0ms on average: 50.0% of the devices",
+        "expected in flight at the peak: about 5",
+        "expected run time: about 10.2",
+    ] {
+        assert!(said.contains(line), "no \"{line}\" in:\n{said}");
+    }
+    assert!(doubts.contains("`p99(latency) < 100ms` cannot hold"), "{doubts}");
+}

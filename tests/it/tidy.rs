@@ -23,7 +23,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("stats", &["units", "clock"]),
     ("scenario", &["units", "dist", "protocol", "stats"]),
     ("verdict", &["units", "stats", "scenario"]),
-    ("plan", &["units", "seed", "dist", "scenario", "protocol"]),
+    // `stats`: which span a threshold is about, to say that the planned delays alone break it.
+    ("plan", &["units", "seed", "dist", "scenario", "protocol", "stats"]),
     ("ledger", &["units", "clock", "protocol", "stats"]),
     ("backend", &["units", "seed", "clock", "dist", "protocol", "pipe", "transport", "mqtt", "stats"]),
     (
@@ -62,7 +63,8 @@ const LAYERS: &[(&str, &[&str])] = &[
             "verdict",
         ],
     ),
-    ("report", &["units", "exit", "stats", "scenario", "ledger", "verdict"]),
+    // `seed`: which stretches of two runs are drawn when they are compared.
+    ("report", &["units", "seed", "exit", "stats", "scenario", "ledger", "verdict"]),
     (
         "run",
         &[

@@ -45,21 +45,39 @@ struct Row {
 /// Writes the table and the picture of the succeeded ones.
 pub(super) fn table(page: &mut Page, snapshot: &Snapshot) {
     let rows = rows(snapshot);
-    let name_width = rows.iter().map(|row| row.name.chars().count()).max().unwrap_or(0).max(14);
-    let columns = columns(page.width.saturating_sub(3 + name_width + 2 * COLUMN));
-    let mut heading = format!(" {:<width$}", "LATENCY", width = name_width + 2);
-    for (name, _) in &columns {
-        let _ = write!(heading, "{name:>COLUMN$}");
-    }
-    let _ = write!(heading, "{:>COLUMN$}{:>COLUMN$}", "n", "covers");
-    let heading = page.paint.bold(&heading);
-    page.line(&heading);
-    for row in &rows {
-        page.line(&line(row, &columns, name_width));
-    }
+    rows_under(page, "LATENCY", &rows, true);
     let all = snapshot.totals.merged(Span::Latency, None, None, Some(Outcome::Succeeded));
     if let Some(sparkline) = sparkline(&all) {
         page.line(&format!("   {sparkline}"));
+    }
+}
+
+/// Writes a row for every span that has samples, all workloads, groups and ends together.
+pub(super) fn spans(page: &mut Page, snapshot: &Snapshot) {
+    let rows: Vec<Row> = Span::ALL
+        .into_iter()
+        .map(|span| Row {
+            name: span.name().to_owned(),
+            histogram: snapshot.totals.merged(span, None, None, None),
+            due: None,
+        })
+        .filter(|row| !row.histogram.is_empty())
+        .collect();
+    rows_under(page, "SPANS", &rows, false);
+}
+
+fn rows_under(page: &mut Page, title: &str, rows: &[Row], with_share: bool) {
+    let name_width = rows.iter().map(|row| row.name.chars().count()).max().unwrap_or(0).max(14);
+    let columns = columns(page.width.saturating_sub(3 + name_width + 2 * COLUMN));
+    let mut heading = format!(" {:<width$}", title, width = name_width + 2);
+    for (name, _) in &columns {
+        let _ = write!(heading, "{name:>COLUMN$}");
+    }
+    let _ = write!(heading, "{:>COLUMN$}{:>COLUMN$}", "n", if with_share { "covers" } else { "" });
+    let heading = page.paint.bold(&heading);
+    page.line(&heading);
+    for row in rows {
+        page.line(&line(row, &columns, name_width));
     }
 }
 

@@ -10,7 +10,7 @@ use indexmap::IndexMap;
 use super::{
     Accounting, AnomalyResult, CpuResult, EnvironmentResult, EventResult, FindingResult, Generator,
     GroupResult, Ledger, Percentiles, Point, PointLatency, Run, RunResult, SCHEMA, ScenarioResult,
-    SpanResult, ThresholdResult, Tool, Totals, VERSION, WallClockResult,
+    SpanResult, ThresholdResult, Tool, Totals, VERSION, WallClockResult, WindowResult,
 };
 use crate::report::RunReport;
 use crate::scenario::{Aggregate, Metric, Threshold};
@@ -39,6 +39,7 @@ pub fn run_result(report: &RunReport) -> RunResult {
         workloads: named(&snapshot.shape.workloads, |w| totals(snapshot, Some(w), None)),
         spans: spans(snapshot),
         series: snapshot.series.iter().map(|second| point(second, report.is_virtual)).collect(),
+        windows: windows(snapshot),
         noted: snapshot.totals.noted.iter().map(|(what, n)| ((*what).to_owned(), *n)).collect(),
         ledger: Ledger { anomalies: snapshot.anomalies.iter().map(|a| anomaly(snapshot, a)).collect() },
         events: snapshot
@@ -189,6 +190,21 @@ fn spans(snapshot: &Snapshot) -> Vec<SpanResult> {
         }
     }
     spans
+}
+
+fn windows(snapshot: &Snapshot) -> Vec<WindowResult> {
+    let (seconds, windows) = snapshot.series.windows();
+    let name = |names: &[String], index: usize| names.get(index).cloned().unwrap_or_default();
+    windows
+        .into_iter()
+        .map(|window| WindowResult {
+            second: window.second,
+            seconds,
+            workload: name(&snapshot.shape.workloads, window.cell.0),
+            group: name(&snapshot.shape.groups, window.cell.1),
+            hdr_v2_base64: STANDARD.encode(&window.compressed),
+        })
+        .collect()
 }
 
 fn span_result(

@@ -5,9 +5,9 @@ use std::ops::Range;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_yaml::DuplicateKeyPolicy;
-pub(super) use serde_yaml::Spanned;
+pub(super) use serde_yaml::{Location, Spanned};
 
-use super::super::problems::{Problem, offset_of};
+use super::super::problems::offset_of;
 
 /// A checked-in scenario has some hundred nodes; this many is a mistake or an attack.
 const MAX_NODES: usize = 50_000;
@@ -30,14 +30,21 @@ pub(super) enum Scalar {
     Text(String),
 }
 
+/// What is wrong with a text as YAML.
+pub(super) struct SyntaxError {
+    /// The byte at which it was noticed.
+    pub(super) offset: usize,
+    pub(super) message: String,
+    pub(super) hint: Option<String>,
+}
+
 /// Reads `source` as one YAML document.
-pub(super) fn read(source: &str) -> Result<Spanned<Tree>, Box<Problem>> {
-    serde_yaml::from_str_with_options(source, options())
-        .map_err(|error| Box::new(syntax_problem(source, &error)))
+pub(super) fn read(source: &str) -> Result<Spanned<Tree>, SyntaxError> {
+    serde_yaml::from_str_with_options(source, options()).map_err(|error| syntax_error(source, &error))
 }
 
 /// The bytes of a location.
-pub(super) fn bytes(source: &str, location: serde_yaml::Location) -> Range<usize> {
+pub(super) fn bytes(source: &str, location: Location) -> Range<usize> {
     let span = location.span();
     let to_usize = |value: Option<u64>| value.and_then(|v| usize::try_from(v).ok()).unwrap_or(0);
     let begin = to_usize(span.byte_offset()).min(source.len());
@@ -65,7 +72,7 @@ fn options() -> serde_yaml::Options {
 }
 
 /// What the parser says, at its place, with the remedy for what people trip over.
-fn syntax_problem(source: &str, error: &serde_yaml::Error) -> Problem {
+fn syntax_error(source: &str, error: &serde_yaml::Error) -> SyntaxError {
     let text = error.without_snippet().to_string();
     let message = text.rsplit_once(" at line ").map_or(text.as_str(), |(message, _)| message);
     // Syntax errors come with line and column only.
@@ -86,9 +93,17 @@ fn syntax_problem(source: &str, error: &serde_yaml::Error) -> Problem {
             None,
         )
     } else {
-        (format!("not valid YAML: {message}"), syntax_hint(message))
+        (format!("not valid YAML: {message}"), tab_hint(source, offset).or_else(|| syntax_hint(message)))
     };
-    Problem::new(source, offset..offset, String::new(), message, hint)
+    SyntaxError { offset, message, hint }
+}
+
+/// YAML knows no tabs in indentation, and its parser's words do not say so.
+fn tab_hint(source: &str, offset: usize) -> Option<String> {
+    let begin = source[..offset].rfind('\n').map_or(0, |at| at + 1);
+    let line = source[begin..].lines().next()?;
+    let indentation = &line[..line.len() - line.trim_start().len()];
+    indentation.contains('\t').then(|| "YAML is indented by spaces; this line has a tab".to_owned())
 }
 
 fn syntax_hint(message: &str) -> Option<String> {
