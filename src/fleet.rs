@@ -21,6 +21,7 @@ use crate::clock::{Clock, Deadlines, Instant};
 use crate::ledger::Ledger;
 use crate::plan::{DeviceId, Plan};
 use crate::protocol::StatusReason;
+use crate::scenario::WhenBusy;
 use crate::transport::Address;
 
 use device::{Device, Timer};
@@ -61,6 +62,8 @@ pub(crate) struct Shared {
     gauges: Gauges,
     /// Reasons by group and planned outcome, shared by all that give them.
     reasons: Vec<Vec<Option<Arc<StatusReason>>>>,
+    /// The reason of those that have no time.
+    busy: Arc<StatusReason>,
     stop: CancellationToken,
     last_error: RefCell<Option<String>>,
     scratch: Scratch,
@@ -117,6 +120,7 @@ impl Fleet {
             permits: Semaphore::new(CONNECTS_IN_FLIGHT),
             gauges: Gauges::new(plan.scenario().groups.len()),
             reasons: reasons(&plan),
+            busy: Arc::new(StatusReason { code: WhenBusy::REASON_CODE.to_owned(), description: None }),
             stop,
             last_error: RefCell::default(),
             scratch: Scratch::default(),
@@ -254,6 +258,11 @@ impl Fleet {
 }
 
 impl Shared {
+    /// Counts something worth a line in the summary.
+    fn note(&self, what: &'static str) {
+        self.ledger.borrow_mut().statistics.note(what);
+    }
+
     fn went_offline(&self, group: u16) {
         self.gauges.went_offline(group);
         if self.leaving.get() && self.gauges.online_now() == 0 {

@@ -26,7 +26,7 @@ use crate::stats::{Class, Finding, Part, Statistics};
 pub use entry::{Origin, PlannedEnd, Reply, Report};
 pub use settle::{Holder, ReadBack, Record};
 
-use entry::{DeviceSide, Entry};
+use entry::{DeviceSide, Entry, ProgressReply};
 use settle::Settlement;
 use struck::{Struck, StruckOff};
 use unnamed::Unnamed;
@@ -327,9 +327,12 @@ impl Ledger {
         Some(entry.answered.or(entry.written)?.plus_micros(entry.timeout_us))
     }
 
-    /// The device put IN_PROGRESS into its out-buffer.
-    pub fn progress_sent(&mut self, id: &ExecutionId, now: Instant) {
+    /// The device put IN_PROGRESS into its out-buffer. `waited_for`: its answer comes after the reply only,
+    /// so the wait for that is not the device's.
+    pub fn progress_sent(&mut self, id: &ExecutionId, now: Instant, waited_for: bool) {
         if let Some(side) = self.side_mut(id) {
+            side.progress_reply =
+                if waited_for { ProgressReply::WaitedFor } else { ProgressReply::NotWaitedFor };
             // A resend after a reconnect keeps the first instant: the outage is part of the wait.
             side.progress_sent.get_or_insert(now);
         }

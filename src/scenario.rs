@@ -13,8 +13,11 @@ mod connect;
 mod decode;
 mod document;
 mod expression;
+mod files;
 mod load;
 mod loads;
+mod manners;
+mod measured;
 mod not_yet;
 mod overrides;
 mod problems;
@@ -41,8 +44,10 @@ use crate::units::Share;
 
 pub use client_id::ClientIdTemplate;
 pub use connect::{Auth, Backoff, Connect, Drops, Jitter, MqttVersion};
-pub use load::{LoadError, load, load_with, parse, parse_with};
+pub use files::{FileError, Files, Folder};
+pub use load::{LoadError, load, load_with, parse, parse_in, parse_with};
 pub use loads::{ArrivalRate, Load, Once, Spacing, Stage};
+pub use manners::{Manners, SlowStart, WhenBusy};
 pub use overrides::Overrides;
 pub use problems::{Problem, Problems};
 pub use schema::schema;
@@ -161,6 +166,12 @@ pub struct Behavior {
     pub outcomes: Vec<PlannedOutcome>,
     /// Executions whose final answer is sent twice in a row.
     pub duplicates: Share,
+    /// Executions that get an IN_PROGRESS after their final answer, which must be refused.
+    pub out_of_order: Share,
+    /// Executions that get an update before their final answer that is none, which must be refused.
+    pub malformed: Share,
+    /// What does not depend on chance.
+    pub manners: Manners,
 }
 
 /// One way an execution can end, with its share.

@@ -49,6 +49,10 @@ pub enum Purpose {
     StartDelay = 15,
     /// The order in which a burst or a rollout goes through its devices.
     Order = 16,
+    /// Whether an IN_PROGRESS follows a final answer.
+    OutOfOrder = 17,
+    /// Whether a malformed update precedes a final answer, and which.
+    Malformed = 18,
 }
 
 /// Who a draw is for: (name, index in it), never a fleet-wide number.

@@ -108,7 +108,7 @@ pub(super) fn doubts(scenario: &Scenario) -> Vec<String> {
 /// How a scenario that cannot be read ends the program.
 pub(super) fn exit_of(error: &LoadError) -> Exit {
     match error {
-        LoadError::Problems(_) => Exit::Data,
+        LoadError::Problems(problems) if !problems.are_missing_files() => Exit::Data,
         _ => Exit::NoInput,
     }
 }

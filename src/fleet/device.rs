@@ -18,12 +18,12 @@ use crate::clock::Instant;
 use crate::mqtt::{self, Disconnect, Outbound, Packet, Sender, Version};
 use crate::plan::DeviceId;
 use crate::protocol::ExecutionId;
-use crate::scenario::{Connect, MqttVersion};
+use crate::scenario::{Connect, Manners, MqttVersion};
 use crate::transport::Stream;
 use crate::units::{MICROS_PER_SECOND, micros};
 
 use super::Shared;
-use super::behaviour::{Action, Behaviour};
+use super::behaviour::{Action, Behaviour, Turn};
 use super::connection::{self, Agreed, Connection, ConnectionError, Hello, MAX_PACKET};
 use super::publishes::Publishes;
 
@@ -149,7 +149,7 @@ impl Device {
     pub fn fire(&self, shared: &Shared, timer: Timer, now: Instant) {
         match timer {
             Timer::Behaviour { serial } => {
-                self.act(shared, now, |behaviour, actions| behaviour.due(serial, now, actions));
+                self.act(shared, now, |behaviour, turn| behaviour.due(serial, turn));
             }
             Timer::KeepAlive { .. } if !self.wants(timer) => {}
             Timer::KeepAlive { connection } => self.keep_alive(shared, connection, now),
@@ -285,7 +285,7 @@ impl Device {
             shared.arm(self.slot, now.plus_micros(us), Timer::Drop { connection: number });
         }
         let resumed = agreed.resumed;
-        self.act(shared, now, |behaviour, actions| behaviour.online(resumed, now, actions));
+        self.act(shared, now, |behaviour, turn| behaviour.online(resumed, turn));
         if shared.leaving.get() {
             self.leave(shared);
         }
@@ -379,11 +379,25 @@ impl Device {
         Ok(())
     }
 
-    fn act(&self, shared: &Shared, now: Instant, what: impl FnOnce(&mut Behaviour, &mut Vec<Action>)) {
+    fn act<R>(
+        &self,
+        shared: &Shared,
+        now: Instant,
+        what: impl FnOnce(&mut Behaviour, &mut Turn<'_>) -> R,
+    ) -> R {
         let mut actions = shared.scratch.actions.take();
-        what(&mut self.state.borrow_mut().behaviour, &mut actions);
+        let result = what(&mut self.state.borrow_mut().behaviour, &mut self.turn(shared, now, &mut actions));
         self.perform(shared, now, &mut actions);
         shared.scratch.actions.replace(actions);
+        result
+    }
+
+    fn turn<'t>(&self, shared: &'t Shared, now: Instant, actions: &'t mut Vec<Action>) -> Turn<'t> {
+        Turn { manners: self.manners(shared), now, online_since: self.online_since.get(), actions }
+    }
+
+    fn manners<'a>(&self, shared: &'a Shared) -> &'a Manners {
+        &shared.plan.scenario().groups[usize::from(self.id.group)].behavior.manners
     }
 
     /// Breaks the connection off: what is not written yet never leaves, and nobody is told.

@@ -71,6 +71,16 @@ pub enum Reply {
     Rejected(String),
 }
 
+/// What the reply to IN_PROGRESS means for the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum ProgressReply {
+    /// The device answers only after it.
+    #[default]
+    WaitedFor,
+    /// The device answers without it.
+    NotWaitedFor,
+}
+
 /// What the device has said of an execution.
 #[derive(Debug, Clone, Default)]
 pub(super) struct DeviceSide {
@@ -79,6 +89,8 @@ pub(super) struct DeviceSide {
     pub progress_sent: Option<Instant>,
     pub progress_replied: Option<Instant>,
     pub progress_accepted: bool,
+    /// Whether its reply is part of the way to the answer.
+    pub progress_reply: ProgressReply,
     pub report_planned: Option<Instant>,
     pub reported: Option<Instant>,
     pub report: Option<Report>,
@@ -162,7 +174,9 @@ impl Entry {
         let side = &self.side;
         let between = |from: Option<Instant>, to: Option<Instant>| Some(to?.micros_since(from?));
         let schedule_lag = self.picked.micros_since(self.planned);
-        let progress_wait = between(side.progress_sent, side.progress_replied).unwrap_or(0);
+        let progress_wait = between(side.progress_sent, side.progress_replied);
+        let progress_wait = progress_wait.filter(|_| side.progress_reply == ProgressReply::WaitedFor);
+        let progress_wait = progress_wait.unwrap_or(0);
         let answer = between(side.held, side.reported).map(|us| us.saturating_sub(progress_wait));
         let latency = between(Some(self.planned), side.confirmed);
         let overhead = latency.zip(answer).map(|(l, a)| l.saturating_sub(schedule_lag + a));

@@ -108,7 +108,7 @@ fn a_plain_execution_is_struck_off_once_with_all_its_spans() {
     let mut bench = Bench::new();
     bench.started(1);
     bench.held(1, 1006, ends_after(100));
-    bench.ledger.progress_sent(&id(1), at(1026));
+    bench.ledger.progress_sent(&id(1), at(1026), true);
     bench.ledger.progress_replied(&id(1), at(1030), true);
     bench.reports(1, 1130, 1132, Status::Succeeded);
     bench.confirmed(1, 1135);

@@ -21,8 +21,18 @@ pub struct Decision {
     pub delay_us: u64,
     /// Whether the final answer is sent twice in a row.
     pub twice: bool,
+    /// Whether an IN_PROGRESS is sent after the final answer.
+    pub out_of_order: bool,
+    /// Which kind of malformed update is sent before the final answer, below [`Decision::MALFORMED`];
+    /// `None` = none is.
+    pub malformed: Option<u8>,
     /// The connection drops when this much of the delay has passed, in 65,536ths; `None` = it does not.
     pub drops_at: Option<u16>,
+}
+
+impl Decision {
+    /// Kinds of malformed updates.
+    pub const MALFORMED: u8 = 4;
 }
 
 impl Plan {
@@ -78,6 +88,10 @@ fn decide(behavior: &Behavior, drops: Share, draws: &Draws) -> Decision {
             .map(|delay| delay.sample_us(&mut draws.at(Purpose::Accept))),
         delay_us: delay.sample_us(&mut draws.at(purpose)),
         twice: draws.hits(Purpose::Duplicate, behavior.duplicates).is_some(),
+        out_of_order: draws.hits(Purpose::OutOfOrder, behavior.out_of_order).is_some(),
+        malformed: draws
+            .hits(Purpose::Malformed, behavior.malformed)
+            .map(|mut draw| u8::try_from(draw.below(u64::from(Decision::MALFORMED))).unwrap_or_default()),
         drops_at: draws.hits(Purpose::MidCommand, drops).map(|mut draw| {
             // The upper 16 of 64 random bits.
             u16::try_from(draw.bits() >> 48).unwrap_or(u16::MAX)

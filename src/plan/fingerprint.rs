@@ -69,12 +69,13 @@ impl Plan {
     fn hash_decisions(&self, device: DeviceId, count: u64) -> Vec<u8> {
         let mut hash = Sha256::new();
         for n in 0..count {
-            let Decision { kind, outcome, accept_us, delay_us, twice, drops_at } = self.decision(device, n);
+            let Decision { kind, outcome, accept_us, delay_us, twice, out_of_order, malformed, drops_at } =
+                self.decision(device, n);
             hash.update(kind.name());
             hash.update([outcome.unwrap_or(u8::MAX)]);
             hash.update(accept_us.unwrap_or(u64::MAX).to_le_bytes());
             hash.update(delay_us.to_le_bytes());
-            hash.update([u8::from(twice)]);
+            hash.update([u8::from(twice), u8::from(out_of_order), malformed.unwrap_or(u8::MAX)]);
             // One more than any 16 bits hold says that it does not drop.
             hash.update(drops_at.map_or(1 << 16, u32::from).to_le_bytes());
         }

@@ -5,7 +5,7 @@ use super::*;
 use crate::dist::Delay;
 use crate::scenario::{
     ArrivalRate, Backoff, Behavior, ClientIdTemplate, Command, Connect, Driver, Drops, Embedded, Group,
-    Jitter, Once, OutcomeKind, PlannedOutcome, Select, Spacing, Stage, Target, Transport, Workload,
+    Jitter, Manners, Once, OutcomeKind, PlannedOutcome, Select, Spacing, Stage, Target, Transport, Workload,
 };
 use crate::units::{Rate, Share};
 
@@ -35,6 +35,9 @@ fn group(name: &str, count: u32) -> Group {
             })
             .to_vec(),
             duplicates: Share::ZERO,
+            out_of_order: Share::ZERO,
+            malformed: Share::ZERO,
+            manners: Manners::default(),
         },
     }
 }
@@ -159,7 +162,7 @@ fn one_more_device_changes_no_other_devices_decisions() {
 fn changing_one_setting_leaves_the_other_draws_as_they_were() {
     type Change = fn(&mut Group);
     type Keep = fn(Decision) -> Decision;
-    let rows: [(&str, Change, Keep); 5] = [
+    let rows: [(&str, Change, Keep); 7] = [
         (
             "accept_delay",
             |group| group.behavior.accept_delay = Some(Delay::LogNormal { mu: 3.0, sigma: 1.0 }),
@@ -174,6 +177,16 @@ fn changing_one_setting_leaves_the_other_draws_as_they_were() {
             "duplicates",
             |group| group.behavior.duplicates = "50%".parse().unwrap(),
             |decision| Decision { twice: false, ..decision },
+        ),
+        (
+            "out_of_order",
+            |group| group.behavior.out_of_order = "50%".parse().unwrap(),
+            |decision| Decision { out_of_order: false, ..decision },
+        ),
+        (
+            "malformed",
+            |group| group.behavior.malformed = "50%".parse().unwrap(),
+            |decision| Decision { malformed: None, ..decision },
         ),
         (
             "drops",

@@ -5,10 +5,12 @@
 //! so that everything else is still checked, and the result is thrown away in the end.
 
 mod connect;
+mod delays;
 mod driver;
 mod groups;
 mod loads;
 mod target;
+mod manners;
 mod workloads;
 
 use std::time::Duration;

@@ -1,10 +1,12 @@
 //! Reads scenario files.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use super::document::{Content, Document, Spot};
+use super::files::{Files, Folder};
 use super::overrides::{self, Overrides};
 use super::problems::{Collector, Problem, Problems};
 use super::variables::Variables;
@@ -35,7 +37,7 @@ pub enum LoadError {
     Problems(#[from] Problems),
 }
 
-/// Reads and checks the scenario file at `path`.
+/// Reads and checks the scenario file at `path`, with the files that it names.
 pub fn load(path: &Path, variables: &Variables) -> Result<Scenario, LoadError> {
     load_with(path, variables, &Overrides::default())
 }
@@ -45,26 +47,37 @@ pub fn load_with(path: &Path, variables: &Variables, overrides: &Overrides) -> R
     let bytes = read(path)?;
     let name = path.display().to_string();
     let text = String::from_utf8(bytes).map_err(|error| not_text(&name, &error))?;
-    Ok(parse_with(&name, &text, variables, overrides)?)
+    Ok(parse_in(&name, &text, variables, overrides, &Folder::of(path))?)
 }
 
-/// Checks the text of a scenario; `file_name` is for messages. Pure.
+/// Checks the text of a scenario that names no file; `file_name` is for messages. Pure.
 pub fn parse(file_name: &str, text: &str, variables: &Variables) -> Result<Scenario, Problems> {
     parse_with(file_name, text, variables, &Overrides::default())
 }
 
-/// Changes the text of a scenario and checks the outcome. Pure.
+/// Changes the text of a scenario that names no file and checks the outcome. Pure.
 pub fn parse_with(
     file_name: &str,
     text: &str,
     variables: &Variables,
     overrides: &Overrides,
 ) -> Result<Scenario, Problems> {
+    parse_in(file_name, text, variables, overrides, &BTreeMap::<String, Vec<u8>>::new())
+}
+
+/// Changes the text of a scenario and checks the outcome; the files that it names come from `files`.
+pub fn parse_in(
+    file_name: &str,
+    text: &str,
+    variables: &Variables,
+    overrides: &Overrides,
+    files: &dyn Files,
+) -> Result<Scenario, Problems> {
     let source = overrides::source(text, overrides);
     let (document, mut problems) = Document::read(&source, variables);
     let Some(mut document) = document else { return Err(Problems::new(file_name, problems)) };
     problems.extend(overrides::apply(&mut document, overrides, variables));
-    let collector = Collector::new(&document, problems);
+    let collector = Collector::new(&document, problems, files);
     let scenario = scenario(&collector);
     let problems = collector.into_problems();
     match scenario {

@@ -14,11 +14,7 @@ const NOT_YET: &[&str] = &[
     "target.embedded.faults",
     "target.embedded.limits",
     "groups.*.tls",
-    "groups.*.behavior.wait_accepted",
     "groups.*.behavior.result",
-    "groups.*.behavior.max_parallel",
-    "groups.*.behavior.when_busy",
-    "groups.*.behavior.slow_start",
     "workloads.*.command.payload_file",
     "workloads.*.command.template",
     "workloads.*.command.parameters",
@@ -28,20 +24,6 @@ const NOT_YET: &[&str] = &[
     "workloads.*.load.rollout",
     "workloads.*.load.capacity",
 ];
-
-/// Where a delay can stand.
-const DELAYS: &[&str] = &[
-    "groups.*.connect.start_delay",
-    "groups.*.connect.drops.every",
-    "groups.*.connect.drops.down_for",
-    "groups.*.behavior.accept_delay",
-    "groups.*.behavior.delay",
-    "groups.*.behavior.outcomes.*.delay",
-    "groups.*.behavior.outcomes.late.by",
-];
-
-/// Distributions that a delay cannot be yet.
-const DISTRIBUTIONS: &[&str] = &["normal", "exponential", "pareto", "empirical", "mix"];
 
 /// What stands at `steps`, for a message, if it is a row of the table; `is_key` tells a key from a
 /// bare value.
@@ -62,9 +44,8 @@ pub(super) fn find(steps: &[String], is_key: bool) -> Option<String> {
 /// The refused keys of the map (or kinds of the value) at `parent`.
 pub(super) fn keys_of(parent: &[String]) -> impl Iterator<Item = &'static str> {
     let rows = NOT_YET.iter().filter_map(|row| row.rsplit_once('.').or(Some(("", *row))));
-    let kinds = DELAYS.iter().flat_map(|place| DISTRIBUTIONS.iter().map(move |kind| (*place, *kind)));
     let parent = parent.to_vec();
-    rows.chain(kinds).filter(move |(place, _)| is_at(&parent, place)).map(|(_, key)| key)
+    rows.filter(move |(place, _)| is_at(&parent, place)).map(|(_, key)| key)
 }
 
 fn is_at(steps: &[String], place: &str) -> bool {
@@ -87,9 +68,6 @@ mod tests {
         check("driver.retries", Some("`driver.retries`"));
         check("target.aws", Some("`target.aws`"));
         check("groups.a.tls", Some("`tls`"));
-        check("groups.a.behavior.delay.normal", Some("`delay.normal`"));
-        check("groups.a.behavior.delay.pareto", Some("`delay.pareto`"));
-        check("groups.a.behavior.outcomes.failed.delay.mix", Some("`delay.mix`"));
         check("workloads.w.command.format.cbor", Some("`format: cbor`"));
     }
 

@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use std::ops::Range;
 
 use super::document::{Document, NodeId, Spot};
+use super::files::{Files, Shelf};
 
 /// All mistakes of a scenario file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -33,6 +34,8 @@ pub struct Problem {
     pub hint: Option<String>,
     /// Whether it is in a flag instead of the file; line and column are then the flag's.
     pub in_flag: bool,
+    /// Whether all that is wrong is a file that is not there.
+    pub is_missing_file: bool,
     /// Number of the flag, from 1; 0 is the file.
     part: usize,
     /// Bytes of the file, or of the flag.
@@ -66,7 +69,18 @@ impl Problem {
             None => message,
         };
         let span = begin..span.end.max(begin);
-        Self { line, column, path, message, hint, in_flag: false, part: 0, span, source_line }
+        Self {
+            line,
+            column,
+            path,
+            message,
+            hint,
+            in_flag: false,
+            is_missing_file: false,
+            part: 0,
+            span,
+            source_line,
+        }
     }
 
     /// The same in a flag, by its number; 0 is the file.
@@ -86,6 +100,11 @@ impl Problems {
         // An anchor used twice has one mistake, not two.
         problems.dedup_by(|a, b| (a.part, a.span.start, &a.message) == (b.part, b.span.start, &b.message));
         Self { file: file.to_owned(), problems }
+    }
+
+    /// Whether nothing is wrong but that files are not there that the scenario names.
+    pub fn are_missing_files(&self) -> bool {
+        self.problems.iter().all(|problem| problem.is_missing_file)
     }
 
     /// The mistakes for a terminal, each with its source line and a caret, and a closing line that
@@ -252,11 +271,17 @@ fn floor_boundary(source: &str, offset: usize) -> usize {
 pub(super) struct Collector<'d> {
     document: &'d Document<'d>,
     problems: RefCell<Vec<Problem>>,
+    shelf: Shelf<'d>,
 }
 
 impl<'d> Collector<'d> {
-    pub(super) fn new(document: &'d Document<'d>, problems: Vec<Problem>) -> Self {
-        Self { document, problems: RefCell::new(problems) }
+    pub(super) fn new(document: &'d Document<'d>, problems: Vec<Problem>, files: &'d dyn Files) -> Self {
+        Self { document, problems: RefCell::new(problems), shelf: Shelf::new(files) }
+    }
+
+    /// The files that the document names.
+    pub(super) fn shelf(&self) -> &Shelf<'d> {
+        &self.shelf
     }
 
     pub(super) fn document(&self) -> &'d Document<'d> {
@@ -271,6 +296,14 @@ impl<'d> Collector<'d> {
     /// A problem at `spot`, with what to do about it.
     pub(super) fn report_with_hint(&self, spot: Spot, message: impl Into<String>, hint: impl Into<String>) {
         self.push(spot.node(), self.document.span(spot), message.into(), Some(hint.into()));
+    }
+
+    /// A file that is named at `spot` is not there.
+    pub(super) fn report_missing_file(&self, spot: Spot, message: String, hint: &str) {
+        self.push(spot.node(), self.document.span(spot), message, Some(hint.to_owned()));
+        if let Some(last) = self.problems.borrow_mut().last_mut() {
+            last.is_missing_file = true;
+        }
     }
 
     /// A problem at a part of the text in `node`.

@@ -3,6 +3,8 @@
 //!
 //! What the values must be to make sense together is checked in `check`.
 
+mod delay;
+
 use std::fmt;
 use std::marker::PhantomData;
 use std::time::Duration;
@@ -16,7 +18,9 @@ use super::written::{
     Account, Address as ListenAddress, AttributeName, CommandName, HttpUrl, LabelName, Line, MqttName,
     MqttUrl, Name, RateOrMax, Reason, ReasonCode, Region, ScenarioName, Text, Written,
 };
-use crate::units::{Rate, Share, parse_duration};
+use crate::units::{Rate, Share};
+
+pub use delay::{Delay, Distribution, Empirical, LogNormal, MixPart, Pareto, Unit};
 
 /// A scenario: devices, the commands sent to them, and what must hold.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -258,6 +262,47 @@ pub struct Behavior {
     pub outcomes: Option<At<Outcomes>>,
     /// How many executions get their final answer twice in a row. Default 0%.
     pub duplicates: Option<At<Text<Share>>>,
+    /// How many executions get an IN_PROGRESS after their final answer, as firmware with a muddled queue
+    /// sends it; the backend must refuse it. Default 0%.
+    pub out_of_order: Option<At<Text<Share>>>,
+    /// How many executions get an update before their final answer that is broken JSON or no update;
+    /// the backend must refuse it. Default 0%.
+    pub malformed: Option<At<Text<Share>>>,
+    /// Whether the delay runs from the reply to IN_PROGRESS. With false it runs from its sending, as with
+    /// careless firmware. Default true.
+    pub wait_accepted: Option<At<bool>>,
+    /// Executions that a device works on at the same time. Default 1.
+    #[schemars(range(min = 1, max = 1_000))]
+    pub max_parallel: Option<At<u64>>,
+    /// What a device does with a request that is one too many: queue it, reject it at once (reason
+    /// DEVICE_BUSY), or ignore it. Default queue.
+    pub when_busy: Option<At<WhenBusy>>,
+    /// Longer delays after each connect. Default none.
+    pub slow_start: Option<At<SlowStart>>,
+}
+
+/// What a device does with a request while it works on as many as it can.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum WhenBusy {
+    /// The request waits for its turn.
+    Queue,
+    /// It is REJECTED at once, with the reason DEVICE_BUSY.
+    Reject,
+    /// It is never answered.
+    Ignore,
+}
+
+/// Longer delays after each connect, which fade in a straight line to what they are.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SlowStart {
+    /// How long after the connect they are longer.
+    #[serde(rename = "for")]
+    pub lasts: At<Text<Duration>>,
+    /// How many times as long they are at the connect.
+    #[schemars(range(min = 1, max = 1_000))]
+    pub times: At<f64>,
 }
 
 /// How executions end: a share each, in total at most 100%. The rest succeeds.
@@ -313,50 +358,6 @@ pub enum Outcome {
     Share(Share),
     /// How many, and what is special about them.
     Details(OutcomeDetails),
-}
-
-/// A delay: a duration, a range, or a distribution by name.
-#[derive(Debug)]
-pub enum Delay {
-    /// `250ms`
-    Constant(Duration),
-    /// `100ms..400ms`
-    Range(Duration, Duration),
-    /// `{ lognormal: { p50: 120ms, p99: 2s } }`
-    Named(Distribution),
-}
-
-/// A distribution of delays.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum Distribution {
-    /// Always the same.
-    Constant(Text<Duration>),
-    /// Every delay from min to max is equally likely.
-    Uniform(Uniform),
-    /// Most are short, some are long: as dashboards show it, by median and 99th percentile.
-    #[serde(rename = "lognormal")]
-    LogNormal(LogNormal),
-}
-
-/// Every delay from min to max is equally likely.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Uniform {
-    /// Smallest delay.
-    pub min: At<Text<Duration>>,
-    /// Largest delay.
-    pub max: At<Text<Duration>>,
-}
-
-/// A delay whose logarithm is normally distributed.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct LogNormal {
-    /// Half of the delays are shorter.
-    pub p50: At<Text<Duration>>,
-    /// One in a hundred is longer.
-    pub p99: At<Text<Duration>>,
 }
 
 /// One command and the load that starts it.
@@ -529,48 +530,5 @@ impl<'de> Deserialize<'de> for Outcome {
         }
 
         deserializer.deserialize_newtype_struct(hook::SCALAR_OR_MAP, OutcomeVisitor)
-    }
-}
-
-impl<'de> Deserialize<'de> for Delay {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct DelayVisitor;
-
-        impl<'de> Visitor<'de> for DelayVisitor {
-            type Value = Delay;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(Delay::EXPECTED)
-            }
-
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Delay, E> {
-                Delay::read(text).map_err(E::custom)
-            }
-
-            fn visit_newtype_struct<D: Deserializer<'de>>(self, map: D) -> Result<Delay, D::Error> {
-                Distribution::deserialize(map).map(Delay::Named)
-            }
-        }
-
-        deserializer.deserialize_newtype_struct(hook::SCALAR_OR_MAP, DelayVisitor)
-    }
-}
-
-impl Delay {
-    pub(super) const EXPECTED: &'static str =
-        "a delay, e.g. 250ms, 100ms..400ms, { lognormal: { p50: 120ms, p99: 2s } }";
-
-    fn read(text: &str) -> Result<Self, String> {
-        let duration = |text: &str| parse_duration(text.trim()).map_err(|error| error.to_string());
-        match text.split_once("..") {
-            // "50..150ms" means milliseconds twice; "50s" would be bad advice.
-            Some((min, max)) => match (duration(min), duration(max)) {
-                (Ok(min), Ok(max)) => Ok(Delay::Range(min, max)),
-                _ => Err(format!(
-                    "\"{text}\" is not a range of durations, each with its unit, e.g. 100ms..400ms"
-                )),
-            },
-            None => Ok(Delay::Constant(duration(text)?)),
-        }
     }
 }

@@ -10,8 +10,8 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    Auth, Backoff, Command, Connect, Driver, Drops, Embedded, Endpoint, Group, OutcomeKind, PlannedOutcome,
-    Scenario, Select, Target, Threshold, Transport, Via, Workload, check, spelling,
+    Auth, Backoff, Command, Connect, Driver, Drops, Embedded, Endpoint, Group, Manners, OutcomeKind,
+    PlannedOutcome, Scenario, Select, Target, Threshold, Transport, Via, Workload, check, spelling,
 };
 use crate::protocol::TargetKind;
 
@@ -140,6 +140,16 @@ fn group(group: &Group) -> Value {
         behavior.outcomes.iter().map(|outcome| (outcome.kind.name().to_owned(), self::outcome(outcome)));
     behaves.insert("outcomes".to_owned(), outcomes.collect());
     behaves.insert("duplicates".to_owned(), json!(spelling::share(behavior.duplicates)));
+    behaves.insert("out_of_order".to_owned(), json!(spelling::share(behavior.out_of_order)));
+    behaves.insert("malformed".to_owned(), json!(spelling::share(behavior.malformed)));
+    let Manners { wait_accepted, max_parallel, when_busy, slow_start } = behavior.manners;
+    behaves.insert("wait_accepted".to_owned(), json!(wait_accepted));
+    behaves.insert("max_parallel".to_owned(), json!(max_parallel));
+    behaves.insert("when_busy".to_owned(), json!(when_busy.name()));
+    if let Some(slow) = slow_start {
+        let slow = json!({ "for": spelling::duration(slow.lasts), "times": slow.times });
+        behaves.insert("slow_start".to_owned(), slow);
+    }
     let mut all = Map::new();
     all.insert("count".to_owned(), json!(group.count));
     all.insert("client_id".to_owned(), json!(group.client_id.written()));

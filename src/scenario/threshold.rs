@@ -278,7 +278,8 @@ mod tests {
         let source = super::super::source::Source::of_file(&quoted);
         let (document, _) = Document::read(&source, &Variables::default());
         let document = document.unwrap();
-        let collector = Collector::new(&document, Vec::new());
+        let files = std::collections::BTreeMap::new();
+        let collector = Collector::new(&document, Vec::new(), &files);
         let names =
             Names { groups: &["sensors".to_owned(), "meters".to_owned()], workloads: &["reboot".to_owned()] };
         let threshold = Marker { node: Document::ROOT, collector: &collector }.condition(text, &names);

@@ -1,6 +1,8 @@
 //! What a scenario may say and probably should not.
 
-use super::{Aggregate, Behavior, Driver, Group, Metric, OutcomeKind, Scenario, Threshold, Via};
+use super::{
+    Aggregate, Behavior, Driver, Group, Manners, Metric, OutcomeKind, Scenario, Threshold, Via, WhenBusy,
+};
 use crate::dist::Delay;
 use crate::stats::{Class, Span};
 use crate::units::{Rate, human_count, human_micros, micros};
@@ -52,27 +54,36 @@ fn labels(threshold: &Threshold, scenario: &Scenario) -> String {
     if labels.is_empty() { String::new() } else { format!("{{{}}}", labels.join(",")) }
 }
 
-/// Little's law: arrivals per second × mean seconds in service = devices busy at once. A device
-/// treats one execution at a time, so more than all of them means a queue that only grows.
+/// Little's law: arrivals per second × mean seconds in service = executions in work at once. More than
+/// all devices can have means a queue that only grows, or requests that are turned away.
 fn overloaded(index: usize, scenario: &Scenario) -> Option<String> {
     let group = &scenario.groups[index];
     let rate: f64 = scenario.workloads.iter().map(|workload| peak_share(workload, index, scenario)).sum();
     let mean_us = mean_service_us(&group.behavior, longest_timeout_us(index, scenario));
     let busy = rate * mean_us / 1e6;
-    if busy <= f64::from(group.count) {
+    let Manners { max_parallel, when_busy, .. } = group.behavior.manners;
+    if busy <= f64::from(group.count) * f64::from(max_parallel) {
         return None;
     }
+    let then = match when_busy {
+        WhenBusy::Queue => "a queue grows",
+        WhenBusy::Reject => "the rest is rejected",
+        WhenBusy::Ignore => "the rest is ignored",
+    };
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "positive, saturating")]
     let (busy, mean_us) = (busy.ceil() as u64, mean_us.round() as u64);
-    Some(format!(
-        "{} × {} on average keeps {} devices of group `{}` busy at once, and it has {}; each treats one execution \
-         at a time, so a queue grows",
-        Rate::from_per_second(rate),
-        human_micros(mean_us),
-        human_count(busy),
-        group.name,
-        human_count(u64::from(group.count)),
-    ))
+    let (rate, mean, name) = (Rate::from_per_second(rate), human_micros(mean_us), &group.name);
+    let (busy, has) = (human_count(busy), human_count(u64::from(group.count)));
+    Some(match max_parallel {
+        1 => format!(
+            "{rate} × {mean} on average keeps {busy} devices of group `{name}` busy at once, and it has {has}; \
+             each treats one execution at a time, so {then}"
+        ),
+        each => format!(
+            "{rate} × {mean} on average keeps {busy} executions at work in group `{name}` at once, and it has \
+             {has} devices; each treats {each} at a time, so {then}"
+        ),
+    })
 }
 
 /// Executions per second that a workload sends to a group at its peak.

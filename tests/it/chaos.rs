@@ -16,7 +16,8 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 
 /// Both versions of MQTT, kept and clean sessions, drops at any time and in mid-command, late, repeated,
-/// failed and missing answers, and time-outs short enough to meet all of them.
+/// failed and missing answers, updates out of order and malformed ones, devices that work on several
+/// executions, turn them away or do not wait for replies, and time-outs short enough to meet all of them.
 pub const SCENARIO: &str = "
 version: 1
 name: chaos
@@ -24,19 +25,19 @@ groups:
   old-clean:
     count: 5
     connect: { mqtt: \"3.1.1\", keep_alive: 10s, drops: { every: 2s..9s, down_for: 100ms..3s, mid_command: 10% }, backoff: { initial: 200ms, max: 2s } }
-    behavior: { delay: 10ms..900ms, duplicates: 10%, outcomes: { failed: { share: 10%, reason_code: FLASH_ERROR }, no_answer: 5%, late: { share: 10%, by: 100ms..3s } } }
+    behavior: { delay: 10ms..900ms, duplicates: 10%, max_parallel: 3, out_of_order: 10%, malformed: 10%, outcomes: { failed: { share: 10%, reason_code: FLASH_ERROR }, no_answer: 5%, late: { share: 10%, by: 100ms..3s } } }
   old-kept:
     count: 5
     connect: { mqtt: \"3.1.1\", clean_session: false, keep_alive: 10s, drops: { every: 2s..9s, down_for: 100ms..3s, mid_command: 10% }, backoff: { initial: 200ms, max: 2s } }
-    behavior: { accept_delay: 5ms..200ms, delay: 10ms..900ms, duplicates: 10%, outcomes: { rejected: 10%, no_answer: 5%, late: { share: 10%, by: 100ms..3s } } }
+    behavior: { accept_delay: 5ms..200ms, wait_accepted: false, delay: { exponential: { mean: 300ms } }, duplicates: 10%, when_busy: reject, outcomes: { rejected: 10%, no_answer: 5%, late: { share: 10%, by: 100ms..3s } } }
   new-clean:
     count: 5
     connect: { mqtt: \"5\", keep_alive: 10s, drops: { every: 2s..9s, down_for: 100ms..3s, mid_command: 10% }, backoff: { initial: 200ms, max: 2s } }
-    behavior: { accept_delay: 5ms..200ms, delay: 10ms..900ms, duplicates: 10%, outcomes: { failed: 10%, no_answer: 5%, late: { share: 10%, by: 100ms..3s } } }
+    behavior: { accept_delay: 5ms..200ms, delay: 10ms..900ms, duplicates: 10%, max_parallel: 2, when_busy: ignore, slow_start: { for: 2s, times: 3 }, out_of_order: 10%, outcomes: { failed: 10%, no_answer: 5%, late: { share: 10%, by: 100ms..3s } } }
   new-kept:
     count: 5
     connect: { mqtt: \"5\", clean_session: false, keep_alive: 10s, drops: { every: 2s..9s, down_for: 100ms..3s, mid_command: 10% }, backoff: { initial: 200ms, max: 2s } }
-    behavior: { delay: 10ms..900ms, duplicates: 10%, outcomes: { failed: 10%, rejected: 5%, no_answer: 5%, late: { share: 10%, by: 100ms..3s } } }
+    behavior: { accept_delay: 0s..50ms, delay: { mix: [{ weight: 3, of: { normal: { mean: 100ms, sd: 90ms } } }, { weight: 1, of: { pareto: { min: 300ms, shape: 1.5 } } }] }, max_parallel: 4, duplicates: 10%, out_of_order: 10%, malformed: 10%, outcomes: { failed: 10%, rejected: 5%, no_answer: 5%, late: { share: 10%, by: 100ms..3s } } }
 workloads:
   short:
     command: { name: short, timeout: 2s }

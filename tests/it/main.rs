@@ -18,5 +18,6 @@ mod peers;
 mod program;
 mod runs;
 mod scenario;
+mod shapes;
 mod tidy;
 mod virtual_time;

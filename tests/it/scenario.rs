@@ -1,11 +1,14 @@
 //! Scenario files: the good ones pass and come back as they were, the bad ones say what is wrong
 //! and where.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use fleetsim::scenario::{LoadError, Problems, Scenario, Variables, load, parse, schema, warnings};
+use fleetsim::scenario::{
+    Folder, LoadError, Overrides, Problems, Scenario, Variables, load, parse_in, schema, warnings,
+};
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -23,7 +26,14 @@ fn yaml_files(folder: &str) -> Vec<PathBuf> {
 
 fn parse_file(path: &Path) -> Result<Scenario, Problems> {
     let name = path.file_name().unwrap().to_str().unwrap();
-    parse(name, &fs::read_to_string(path).unwrap(), &Variables::default())
+    let text = fs::read_to_string(path).unwrap();
+    parse_in(name, &text, &Variables::default(), &Overrides::default(), &Folder::of(path))
+}
+
+/// Like [`fleetsim::scenario::parse`], with the files that [`FULL`] names.
+fn parse(name: &str, text: &str, variables: &Variables) -> Result<Scenario, Problems> {
+    let times = ("data/times.csv".to_owned(), b"seconds\n50.7\n176\n37.3\n".to_vec());
+    parse_in(name, text, variables, &Overrides::default(), &BTreeMap::from([times]))
 }
 
 /// What each bad file says, all in one snapshot: a change of a message is seen in every place.
@@ -100,6 +110,21 @@ groups:
       <<: *slow
       delay: 1m 30s
       outcomes: { succeeded: { share: 50%, delay: { uniform: { min: 0s, max: 1us } } }, failed: 50% }
+  odd:
+    count: 3
+    behavior:
+      accept_delay: { normal: { mean: 100ms, sd: 20ms } }
+      delay:
+        mix:
+          - { weight: 85, of: { exponential: { mean: 20s } } }
+          - { weight: 0.5, of: { pareto: { min: 5s, shape: 1.5 } } }
+          - { weight: 14.5, of: { empirical: { file: data/times.csv, column: seconds, unit: s } } }
+      wait_accepted: false
+      max_parallel: 4
+      when_busy: reject
+      slow_start: { for: 2m, times: 3 }
+      out_of_order: 1%
+      malformed: 0.5%
   mid: { count: 7, address: client, connect: { rate: max }, behavior: { delay: 0s, outcomes: { succeeded: 97.5%, failed: 2.5% } } }
 workloads:
   b:
@@ -191,18 +216,37 @@ fn a_password_reaches_the_devices_and_no_output() {
 }
 
 #[test]
+fn measured_delays_count_in_the_hash_and_a_resolved_scenario_holds_to_them() {
+    let other: BTreeMap<String, Vec<u8>> =
+        [("data/times.csv".to_owned(), b"seconds\n50.7\n176\n37.4\n".to_vec())].into();
+    let read = |text: &str, files: &BTreeMap<String, Vec<u8>>| {
+        parse_in("f", text, &Variables::default(), &Overrides::default(), files)
+    };
+    let changed = read(FULL, &other).unwrap();
+    assert_ne!(changed.hash(), full().hash());
+    let resolved = full().resolved().to_string();
+    let problems = read(&resolved, &other).unwrap_err();
+    assert_eq!(problems.problems.len(), 1);
+    assert!(problems.problems[0].message.contains("are not those that"), "{problems}");
+    assert!(!problems.are_missing_files());
+    let nothing = BTreeMap::<String, Vec<u8>>::new();
+    let problems = read(FULL, &nothing).unwrap_err();
+    assert!(problems.are_missing_files(), "{problems}");
+}
+
+#[test]
 fn groups_and_workloads_keep_the_order_of_the_file() {
     let shape = full().shape();
-    assert_eq!(shape.groups, ["zebra", "ant", "mid"]);
+    assert_eq!(shape.groups, ["zebra", "ant", "odd", "mid"]);
     assert_eq!(shape.workloads, ["b", "a", "burst"]);
-    assert_eq!(full().workloads[0].groups, [0, 2]);
+    assert_eq!(full().workloads[0].groups, [0, 3]);
 }
 
 #[test]
 fn variables_are_only_those_that_were_passed() {
     let text = FULL.replace("count: 7", "count: \"${COUNT}\"");
     let given: Variables = [("COUNT".to_owned(), "12".to_owned())].into_iter().collect();
-    assert_eq!(parse("f", &text, &given).unwrap().groups[2].count, 12);
+    assert_eq!(parse("f", &text, &given).unwrap().groups[3].count, 12);
     let problems = parse("f", &text, &Variables::default()).unwrap_err();
     assert_eq!(problems.problems.len(), 1);
     assert_eq!(problems.problems[0].message, "the variable `COUNT` is not set");
@@ -321,6 +365,11 @@ fn schema_and_check_refuse_the_same_documents() {
         "must be longer than",
         "leave `select` out",
         "starts nothing at all",
+        "does not exist",
+        "unknown column",
+        "are not those that",
+        "must add up to more than",
+        "whose reply could be waited for",
     ];
     let validator = jsonschema::draft7::new(&schema()).unwrap();
     let full = full().resolved();

@@ -1,4 +1,5 @@
 use super::*;
+use crate::scenario::SlowStart;
 
 fn at(ms: u64) -> Instant {
     Instant::from_micros(ms * 1000)
@@ -9,8 +10,16 @@ fn id(n: u128) -> ExecutionId {
 }
 
 fn decision(kind: OutcomeKind, accept: Option<u64>, delay_ms: u64) -> Decision {
-    let accept_us = accept.map(|ms| ms * 1000);
-    Decision { kind, outcome: None, accept_us, delay_us: delay_ms * 1000, twice: false, drops_at: None }
+    Decision {
+        kind,
+        outcome: None,
+        accept_us: accept.map(|ms| ms * 1000),
+        delay_us: delay_ms * 1000,
+        twice: false,
+        out_of_order: false,
+        malformed: None,
+        drops_at: None,
+    }
 }
 
 const TIMES_OUT_MS: u64 = 2_000;
@@ -18,6 +27,8 @@ const TIMES_OUT_MS: u64 = 2_000;
 /// A device that is online, and what it did.
 struct Bench {
     behaviour: Behaviour,
+    manners: Manners,
+    online_since: Option<Instant>,
     done: Vec<Action>,
     /// The wake-up asked for last, as far as it was taken.
     asked: Option<(Instant, u32)>,
@@ -29,9 +40,39 @@ impl Bench {
     }
 
     fn with_session(kept: bool) -> Self {
-        let mut bench = Self { behaviour: Behaviour::new(kept), done: Vec::new(), asked: None };
-        bench.behaviour.online(false, at(0), &mut bench.done);
+        Self::with(Manners::default(), kept)
+    }
+
+    fn with(manners: Manners, kept: bool) -> Self {
+        let behaviour = Behaviour::new(kept);
+        let mut bench = Self { behaviour, manners, online_since: None, done: Vec::new(), asked: None };
+        bench.online(false, 0);
         bench
+    }
+
+    fn act<R>(&mut self, ms: u64, what: impl FnOnce(&mut Behaviour, &mut Turn<'_>) -> R) -> R {
+        let Self { behaviour, manners, online_since, done, .. } = self;
+        what(behaviour, &mut Turn { manners, now: at(ms), online_since: *online_since, actions: done })
+    }
+
+    fn online(&mut self, resumed: bool, ms: u64) {
+        self.online_since = Some(at(ms));
+        self.act(ms, |behaviour, turn| behaviour.online(resumed, turn));
+    }
+
+    fn offline(&mut self) {
+        self.online_since = None;
+        self.behaviour.offline();
+    }
+
+    /// The wake-up with this serial.
+    fn due(&mut self, serial: u32, ms: u64) {
+        self.act(ms, |behaviour, turn| behaviour.due(serial, turn));
+    }
+
+    /// The last wake-up that was asked for, at another instant.
+    fn due_at(&mut self, ms: u64) {
+        self.due(self.behaviour.serial, ms);
     }
 
     fn request(&mut self, n: u128, ms: u64, decision: Decision) -> Request {
@@ -42,14 +83,14 @@ impl Bench {
     fn arrives(&mut self, n: u128, ms: u64, expires: Option<u64>, decision: Decision) -> Request {
         let id = id(n);
         let request = Arriving { id: &id, dup: false, expires: expires.map(at) };
-        self.behaviour.request(request, at(ms), |_| decision, || at(TIMES_OUT_MS), &mut self.done)
+        self.act(ms, |behaviour, turn| behaviour.request(request, |_| decision, || at(TIMES_OUT_MS), turn))
     }
 
     /// The instant asked for last, which is performed as the pacer would.
     fn wake(&mut self) -> u64 {
         self.note_wake();
         let (instant, serial) = self.asked.expect("something was to be woken for");
-        self.behaviour.due(serial, instant, &mut self.done);
+        self.due(serial, instant.micros() / 1000);
         instant.micros() / 1000
     }
 
@@ -58,13 +99,14 @@ impl Bench {
     }
 
     fn reply_to(&mut self, n: u128, token: Token, rejected: Option<&str>, ms: u64) {
-        self.behaviour.reply(&id(n), token, rejected.map(str::to_owned), at(ms), &mut self.done);
+        let rejected = rejected.map(str::to_owned);
+        self.act(ms, |behaviour, turn| behaviour.reply(&id(n), token, rejected, turn));
     }
 
     /// The connection breaks off and is there again.
     fn reconnects(&mut self, resumed: bool, ms: u64) {
-        self.behaviour.offline();
-        self.behaviour.online(resumed, at(ms), &mut self.done);
+        self.offline();
+        self.online(resumed, ms);
     }
 
     fn note_wake(&mut self) {
@@ -89,11 +131,12 @@ fn report(n: u128, status: Status, planned_ms: u64) -> Action {
 
 fn report_with(token: Token, n: u128, status: Status, planned_ms: u64) -> Action {
     let planned = at(planned_ms);
-    Action::SendReport { id: id(n), status, outcome: None, planned, token, twice: false }
+    let around = Around::default();
+    Action::SendReport { id: id(n), status, reason: Reason::None, planned, token, around }
 }
 
 fn progress(n: u128, token: Token) -> Action {
-    Action::SendProgress { id: id(n), token }
+    Action::SendProgress { id: id(n), token, waited_for: true }
 }
 
 fn confirmed(n: u128, rejected: Option<&str>) -> Action {
@@ -112,7 +155,7 @@ fn an_answer_without_progress_comes_after_the_delay() {
         bench.request(1, 100, decision(kind, None, 50));
         assert_eq!(bench.take(), []);
         bench.request(2, 101, decision(kind, None, 1));
-        bench.behaviour.due(1, at(150), &mut bench.done);
+        bench.due(1, 150);
         assert_eq!(bench.take(), [report(1, status, 150)]);
     }
 }
@@ -142,7 +185,7 @@ fn the_rest_waits_until_the_first_has_its_reply() {
     assert_eq!(bench.take(), [report(1, Status::Succeeded, 150)]);
     bench.reply(1, 160);
     assert_eq!(bench.take(), [confirmed(1, None)]);
-    bench.behaviour.due(bench.behaviour.serial, at(170), &mut bench.done);
+    bench.due_at(170);
     assert_eq!(bench.take(), [report(2, Status::Failed, 170)]);
 }
 
@@ -167,7 +210,7 @@ fn a_request_seen_before_draws_no_new_decision() {
         };
         let id = id(n);
         let request = Arriving { id: &id, dup, expires: None };
-        bench.behaviour.request(request, at(1), decide, || at(TIMES_OUT_MS), &mut Vec::new())
+        bench.act(1, |behaviour, turn| behaviour.request(request, decide, || at(TIMES_OUT_MS), turn))
     };
     assert_eq!(request(&mut bench, 1, false), Request::Held(PlannedEnd::Silence));
     assert_eq!(request(&mut bench, 1, true), Request::Again(Arrived::Redelivered));
@@ -182,10 +225,10 @@ fn a_request_seen_before_draws_no_new_decision() {
 fn what_falls_due_offline_is_sent_when_the_device_is_back_and_is_not_late_by_it() {
     let mut bench = Bench::new();
     bench.request(1, 100, decision(OutcomeKind::Succeeded, None, 50));
-    bench.behaviour.offline();
+    bench.offline();
     bench.wake();
     assert_eq!(bench.take(), []);
-    bench.behaviour.online(false, at(900), &mut bench.done);
+    bench.online(false, 900);
     assert_eq!(bench.take(), [report(1, Status::Succeeded, 900)]);
 }
 
@@ -242,8 +285,8 @@ fn an_answer_that_is_sent_twice_confuses_nobody() {
     bench.wake();
     let planned = at(150);
     let sent = |token, twice| {
-        let (id, status) = (id(1), Status::Failed);
-        Action::SendReport { id, status, outcome: None, planned, token, twice }
+        let (id, status, around) = (id(1), Status::Failed, Around { twice, ..Around::default() });
+        Action::SendReport { id, status, reason: Reason::None, planned, token, around }
     };
     assert_eq!(bench.take(), [sent(0, true)]);
     bench.reply(1, 160);
@@ -319,7 +362,7 @@ fn a_device_that_is_away_already_does_not_drop_again() {
     let mut bench = Bench::new();
     let drops = Decision { drops_at: Some(0), ..decision(OutcomeKind::Succeeded, None, 100) };
     bench.request(1, 100, drops);
-    bench.behaviour.offline();
+    bench.offline();
     bench.wake();
     assert_eq!(bench.take(), []);
 }
@@ -331,8 +374,8 @@ fn a_device_does_not_wait_for_a_reply_for_ever() {
     bench.wake();
     assert_eq!(bench.take(), [progress(1, 0)]);
     // The wait for the reply to IN_PROGRESS ends; the job goes on.
-    bench.behaviour.due(bench.behaviour.serial, at(10_100), &mut bench.done);
-    bench.behaviour.due(bench.behaviour.serial, at(10_150), &mut bench.done);
+    bench.due_at(10_100);
+    bench.due_at(10_150);
     assert_eq!(
         bench.take(),
         [
@@ -340,7 +383,7 @@ fn a_device_does_not_wait_for_a_reply_for_ever() {
             report_with(1, 1, Status::Succeeded, 10_150)
         ]
     );
-    bench.behaviour.due(bench.behaviour.serial, at(20_150), &mut bench.done);
+    bench.due_at(20_150);
     assert_eq!(bench.take(), [Action::Unconfirmed { id: id(1), disconnected: false }]);
     assert_eq!(bench.behaviour.holding(), 0);
 }
@@ -350,8 +393,8 @@ fn an_overdue_reply_to_in_progress_does_not_confirm_the_answer() {
     let mut bench = Bench::new();
     bench.request(1, 100, decision(OutcomeKind::Succeeded, Some(0), 50));
     bench.wake();
-    bench.behaviour.due(bench.behaviour.serial, at(10_100), &mut bench.done);
-    bench.behaviour.due(bench.behaviour.serial, at(10_150), &mut bench.done);
+    bench.due_at(10_100);
+    bench.due_at(10_150);
     bench.take();
     bench.reply(1, 10_200);
     assert_eq!(bench.take(), [], "this one belongs to IN_PROGRESS");
@@ -375,7 +418,169 @@ fn a_moot_wake_up_does_nothing() {
     let mut bench = Bench::new();
     bench.request(1, 100, decision(OutcomeKind::Succeeded, None, 50));
     let serial = bench.behaviour.serial;
-    bench.behaviour.due(serial.wrapping_sub(1), at(120), &mut bench.done);
+    bench.due(serial.wrapping_sub(1), 120);
     assert_eq!(bench.take(), []);
     assert!(bench.behaviour.awaits(serial) && !bench.behaviour.awaits(serial.wrapping_sub(1)));
+}
+
+#[test]
+fn careless_firmware_does_not_wait_for_the_reply_to_in_progress() {
+    let manners = Manners { wait_accepted: false, ..Manners::default() };
+    let mut bench = Bench::with(manners, false);
+    bench.request(1, 100, decision(OutcomeKind::Succeeded, Some(20), 50));
+    assert_eq!(bench.wake(), 120);
+    assert_eq!(bench.take(), [Action::SendProgress { id: id(1), token: 1, waited_for: false }]);
+    // The answer is due 50 ms after the sending; the reply to IN_PROGRESS comes after it.
+    assert_eq!(bench.wake(), 170);
+    assert_eq!(bench.take(), [report_with(2, 1, Status::Succeeded, 170)]);
+    bench.reply_to(1, 1, None, 180);
+    assert_eq!(bench.take(), [Action::ProgressReplied { id: id(1), accepted: true }]);
+    bench.reply_to(1, 1, None, 181);
+    assert_eq!(bench.take(), [], "a repeated one means nothing");
+    bench.reply_to(1, 2, None, 190);
+    assert_eq!(bench.take(), [confirmed(1, None)]);
+}
+
+#[test]
+fn several_executions_are_worked_on_at_once_and_the_rest_waits() {
+    let manners = Manners { max_parallel: 2, ..Manners::default() };
+    let mut bench = Bench::with(manners, false);
+    for (n, delay) in [(1, 90), (2, 50), (3, 10)] {
+        bench.request(n, 100, decision(OutcomeKind::Succeeded, None, delay));
+    }
+    let serials: Vec<u32> = bench.behaviour.jobs.iter().map(|job| job.serial).collect();
+    assert_eq!((serials.len(), bench.behaviour.holding()), (2, 3));
+    assert!(bench.behaviour.awaits(serials[0]) && bench.behaviour.awaits(serials[1]));
+    bench.due(serials[1], 150);
+    assert_eq!(bench.take(), [report(2, Status::Succeeded, 150)]);
+    assert!(bench.behaviour.holds(&id(1)) && bench.behaviour.holds(&id(3)));
+    // The second is through before the first: the third has its turn.
+    bench.reply(2, 160);
+    assert_eq!(bench.wake(), 170);
+    assert_eq!(bench.take(), [confirmed(2, None), report(3, Status::Succeeded, 170)]);
+    bench.due(serials[0], 190);
+    bench.reply(3, 191);
+    bench.reply(1, 192);
+    assert_eq!(bench.take(), [report(1, Status::Succeeded, 190), confirmed(3, None), confirmed(1, None)]);
+    assert_eq!(bench.behaviour.holding(), 0);
+}
+
+#[test]
+fn every_job_of_a_device_loses_its_reply_with_the_connection() {
+    for resumed in [false, true] {
+        let manners = Manners { max_parallel: 3, ..Manners::default() };
+        let mut bench = Bench::with(manners, resumed);
+        for n in [1, 2] {
+            bench.request(n, 100, decision(OutcomeKind::Succeeded, None, 50));
+        }
+        let serials: Vec<u32> = bench.behaviour.jobs.iter().map(|job| job.serial).collect();
+        for serial in serials {
+            bench.due(serial, 150);
+        }
+        let first = Token::from(resumed);
+        let second = if resumed { 2 } else { 0 };
+        let planned = |token, n| report_with(token, n, Status::Succeeded, 150);
+        assert_eq!(bench.take(), [planned(first, 1), planned(second, 2)]);
+        bench.reconnects(resumed, 200);
+        let again = |token, n| report_with(token, n, Status::Succeeded, 200);
+        let expected = if resumed { vec![] } else { vec![again(1, 1), again(2, 2)] };
+        assert_eq!(bench.take(), expected);
+        bench.reply_to(2, 2, None, 210);
+        bench.reply_to(1, 1, None, 211);
+        assert_eq!(bench.take(), [confirmed(2, None), confirmed(1, None)]);
+    }
+}
+
+#[test]
+fn a_busy_device_may_reject_at_once() {
+    let manners = Manners { when_busy: WhenBusy::Reject, ..Manners::default() };
+    let mut bench = Bench::with(manners, true);
+    bench.request(1, 100, decision(OutcomeKind::Succeeded, None, 50));
+    let away = Request::TurnedAway(PlannedEnd::Answer { after_us: 0 });
+    assert_eq!(bench.request(2, 110, decision(OutcomeKind::Late, Some(5), 10)), away);
+    let rejected = |token, ms| {
+        let (id, status, planned) = (id(2), Status::Rejected, at(ms));
+        Action::SendReport { id, status, reason: Reason::Busy, planned, token, around: Around::default() }
+    };
+    assert_eq!(bench.take(), [rejected(1, 110)]);
+    // While the reply is awaited the rejection takes no place of its own: the device is as busy as before.
+    assert_eq!(bench.request(3, 111, decision(OutcomeKind::Succeeded, None, 5)), away);
+    bench.take();
+    assert_eq!(
+        bench.request(2, 112, decision(OutcomeKind::Failed, None, 5)),
+        Request::Again(Arrived::Duplicated)
+    );
+    // Without the session the rejection is sent again, alone.
+    bench.reconnects(false, 120);
+    assert_eq!(bench.take().first(), Some(&rejected(3, 120)));
+    bench.reply_to(2, 3, Some("TerminalStateReached"), 121);
+    assert_eq!(bench.take(), [confirmed(2, Some("TerminalStateReached"))]);
+    // What was turned away is remembered: the broker may bring it again.
+    assert_eq!(
+        bench.request(2, 122, decision(OutcomeKind::Failed, None, 5)),
+        Request::Again(Arrived::Redelivered)
+    );
+}
+
+#[test]
+fn a_busy_device_may_ignore_what_comes() {
+    let manners = Manners { when_busy: WhenBusy::Ignore, max_parallel: 2, ..Manners::default() };
+    let mut bench = Bench::with(manners, false);
+    for n in [1, 2] {
+        bench.request(n, 100, decision(OutcomeKind::Succeeded, None, 50));
+    }
+    let ignored = bench.request(3, 101, decision(OutcomeKind::Succeeded, None, 5));
+    assert_eq!(ignored, Request::TurnedAway(PlannedEnd::Silence));
+    assert!(!bench.behaviour.holds(&id(3)));
+    assert_eq!(
+        bench.request(3, 102, decision(OutcomeKind::Failed, None, 5)),
+        Request::Again(Arrived::Duplicated)
+    );
+}
+
+#[test]
+fn updates_that_are_wrong_by_plan_are_never_taken_for_the_answer() {
+    let mut bench = Bench::new();
+    let wrong =
+        Decision { out_of_order: true, malformed: Some(2), ..decision(OutcomeKind::Failed, Some(0), 50) };
+    bench.request(1, 100, wrong);
+    bench.wake();
+    bench.reply_to(1, 1, None, 110);
+    bench.wake();
+    let around = Around { twice: false, malformed: Some(2), progress: Some(3) };
+    let (planned, status) = (at(160), Status::Failed);
+    assert_eq!(
+        bench.take(),
+        [
+            progress(1, 1),
+            Action::ProgressReplied { id: id(1), accepted: true },
+            Action::SendReport { id: id(1), status, reason: Reason::None, planned, token: 2, around }
+        ]
+    );
+    // The malformed one had no token, the one out of order has its own.
+    bench.reply_to(1, 0, Some("InvalidRequest"), 170);
+    bench.reply_to(1, 3, Some("TerminalStateReached"), 171);
+    assert_eq!(bench.take(), []);
+    // Sent again, the answer goes alone.
+    bench.reconnects(false, 200);
+    assert_eq!(bench.take(), [report_with(4, 1, Status::Failed, 200)]);
+    bench.reply_to(1, 4, None, 210);
+    assert_eq!(bench.take(), [confirmed(1, None)]);
+}
+
+#[test]
+fn a_device_is_slow_after_each_connect() {
+    let lasts = std::time::Duration::from_secs(1);
+    let manners = Manners { slow_start: Some(SlowStart { lasts, times: 3.0 }), ..Manners::default() };
+    let mut bench = Bench::with(manners, false);
+    // (request, its answer): three times as slow at 0 s, twice at 0.5 s, as ever from 1 s.
+    for (n, (ms, planned)) in (1..).zip([(0, 300), (500, 700), (1_000, 1_100)]) {
+        bench.request(n, ms, decision(OutcomeKind::Succeeded, None, 100));
+        assert_eq!(bench.wake(), planned);
+        bench.reply(n, planned);
+        bench.take();
+    }
+    bench.reconnects(false, 2_000);
+    bench.request(9, 2_000, decision(OutcomeKind::Succeeded, Some(10), 100));
+    assert_eq!(bench.wake(), 2_030, "IN_PROGRESS, too");
 }

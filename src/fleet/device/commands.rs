@@ -1,16 +1,18 @@
 //! What a device does with messages: requests and replies go into its behaviour, what that decides goes
 //! into the out-buffer and the ledger.
 
+use std::sync::Arc;
+
 use crate::clock::Instant;
 use crate::ledger::{Arrived, PlannedEnd, Reply, Report};
 use crate::mqtt::{self, PubAck, QoS};
 use crate::protocol::{
-    Accepted, DeviceTopic, ExecutionId, Form, Format, Rejected, Status, StatusReason, Update,
+    Accepted, DeviceTopic, ExecutionId, Form, Format, Rejected, Status, StatusReason, Update, UpdateErrorCode,
 };
 use crate::units::MICROS_PER_SECOND;
 
-use super::super::Shared;
-use super::super::behaviour::{Action, Arriving, Request, Token};
+use super::super::behaviour::{Action, Arriving, Reason, Request, Token};
+use super::super::{Shared, UpdateScratch};
 use super::{Device, State, version};
 
 impl Device {
@@ -40,7 +42,7 @@ impl Device {
                     let reply = Accepted::from_json(publish.payload).ok();
                     reply.and_then(|reply| reply.client_token)
                 });
-                self.act(shared, now, |behaviour, actions| behaviour.reply(&id, token, None, now, actions));
+                self.act(shared, now, |behaviour, turn| behaviour.reply(&id, token, None, turn));
             }
             Form::Rejected(_) => {
                 let (error, token) = match Rejected::from_json(publish.payload) {
@@ -48,9 +50,12 @@ impl Device {
                     Err(_) => ("unreadable".to_owned(), None),
                 };
                 let token = self.token_of(&id, || token);
-                self.act(shared, now, |behaviour, actions| {
-                    behaviour.reply(&id, token, Some(error), now, actions);
-                });
+                let malformed = is_malformed(&error);
+                let awaited =
+                    self.act(shared, now, |behaviour, turn| behaviour.reply(&id, token, Some(error), turn));
+                if malformed && !awaited {
+                    shared.ledger.borrow_mut().statistics.note("malformed updates that were refused");
+                }
             }
             Form::Response(_) => {}
         }
@@ -87,13 +92,21 @@ impl Device {
             let mut state = self.state.borrow_mut();
             let decide = |n| shared.plan.decision(self.id, n);
             let times_out = || self.times_out(shared, id, now);
-            state.behaviour.request(Arriving { id, dup, expires }, now, decide, times_out, &mut actions)
+            let mut turn = self.turn(shared, now, &mut actions);
+            state.behaviour.request(Arriving { id, dup, expires }, decide, times_out, &mut turn)
         };
         {
             let mut ledger = shared.ledger.borrow_mut();
             match held {
                 Request::Held(end) => ledger.held(self.slot, id, now, end, arrived),
                 Request::Again(again) => ledger.held(self.slot, id, now, PlannedEnd::Silence, again),
+                Request::TurnedAway(end) => {
+                    ledger.held(self.slot, id, now, end, arrived);
+                    ledger.statistics.note(match end {
+                        PlannedEnd::Silence => "requests ignored by busy devices",
+                        _ => "requests rejected by busy devices",
+                    });
+                }
                 Request::Refused => {
                     ledger.held(self.slot, id, now, PlannedEnd::QueueFull, arrived);
                     ledger.statistics.drop_from("requests at busy devices", 1);
@@ -115,23 +128,27 @@ impl Device {
             match action {
                 Action::Wake { at, serial } => shared.arm(self.slot, at, super::Timer::Behaviour { serial }),
                 Action::Drop => self.drop_connection(shared),
-                Action::SendProgress { id, token } => {
+                Action::SendProgress { id, token, waited_for } => {
                     self.send(shared, &id, Status::InProgress, None, token);
-                    shared.ledger.borrow_mut().progress_sent(&id, now);
+                    shared.ledger.borrow_mut().progress_sent(&id, now, waited_for);
                 }
-                Action::SendReport { id, status, outcome, planned, token, twice } => {
-                    let reasons = &shared.reasons[usize::from(self.id.group)];
-                    let reason = outcome.and_then(|n| reasons.get(usize::from(n))?.clone());
+                Action::SendReport { id, status, reason, planned, token, around } => {
+                    let reason = self.reason(shared, reason);
+                    if let Some(kind) = around.malformed {
+                        self.send_malformed(shared, &id, kind);
+                    }
                     self.send(shared, &id, status, reason.as_deref(), token);
                     let sent = shared.clock.now();
-                    if twice {
+                    if around.twice {
                         self.send(shared, &id, status, reason.as_deref(), token);
+                        shared.note("answers sent twice by plan");
                     }
-                    let mut ledger = shared.ledger.borrow_mut();
-                    if twice {
-                        ledger.statistics.note("answers sent twice by plan");
+                    if let Some(token) = around.progress {
+                        self.send(shared, &id, Status::InProgress, None, token);
+                        shared.note("updates sent out of order by plan");
                     }
-                    ledger.reported(&id, planned, sent, Report { status, reason });
+                    let report = Report { status, reason };
+                    shared.ledger.borrow_mut().reported(&id, planned, sent, report);
                 }
                 Action::ProgressReplied { id, accepted } => {
                     shared.ledger.borrow_mut().progress_replied(&id, now, accepted);
@@ -152,6 +169,30 @@ impl Device {
         }
     }
 
+    fn reason(&self, shared: &Shared, reason: Reason) -> Option<Arc<StatusReason>> {
+        match reason {
+            Reason::None => None,
+            Reason::Busy => Some(Arc::clone(&shared.busy)),
+            Reason::Outcome(n) => shared.reasons[usize::from(self.id.group)].get(usize::from(n))?.clone(),
+        }
+    }
+
+    /// Sends an update that every backend must refuse: cut off, no JSON at all, empty, or with a status
+    /// that there is not.
+    fn send_malformed(&self, shared: &Shared, id: &ExecutionId, kind: u8) {
+        shared.note("malformed updates sent by plan");
+        let payload: &[u8] = match kind {
+            0 => b"{\"status\":\"SUCC",
+            1 => b"\xff\xfe status=SUCCEEDED",
+            2 => b"{}",
+            _ => b"{\"status\":\"DONE\"}",
+        };
+        let scratch = &mut *shared.scratch.update.borrow_mut();
+        scratch.payload.clear();
+        scratch.payload.extend_from_slice(payload);
+        self.send_payload(shared, id, scratch);
+    }
+
     /// Puts an UpdateCommandExecution into the out-buffer and wakes the task to write it.
     fn send(
         &self,
@@ -162,6 +203,14 @@ impl Device {
         token: Token,
     ) {
         let scratch = &mut *shared.scratch.update.borrow_mut();
+        scratch.payload.clear();
+        let client_token = (token > 0).then(|| token.to_string());
+        Update { status, reason: reason.cloned(), result: None, client_token }
+            .write_json(&mut scratch.payload);
+        self.send_payload(shared, id, scratch);
+    }
+
+    fn send_payload(&self, shared: &Shared, id: &ExecutionId, scratch: &mut UpdateScratch) {
         let connect = self.connect_settings(shared);
         scratch.name.clear();
         let kind = shared.plan.write_target(self.id, &mut scratch.name);
@@ -170,10 +219,6 @@ impl Device {
             let form = Form::Response(Format::Json);
             DeviceTopic { kind, device: &scratch.name, execution, form }.write_to(&mut scratch.topic);
         });
-        scratch.payload.clear();
-        let client_token = (token > 0).then(|| token.to_string());
-        Update { status, reason: reason.cloned(), result: None, client_token }
-            .write_json(&mut scratch.payload);
 
         let mut state = self.state.borrow_mut();
         let State { outbound, publishes, .. } = &mut *state;
@@ -194,4 +239,10 @@ impl Device {
         state.last_sent = shared.clock.now();
         state.wake();
     }
+}
+
+/// Whether an error says that an update was none. Only what is sent malformed by plan gets such a reply.
+fn is_malformed(error: &str) -> bool {
+    let codes = [UpdateErrorCode::InvalidJson, UpdateErrorCode::InvalidRequest];
+    codes.iter().any(|code| code.name() == error)
 }

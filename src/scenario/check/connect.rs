@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::super::document::Spot;
 use super::super::spelling;
 use super::super::{Auth, Backoff, Connect, Drops, Jitter, raw};
-use super::groups::delay;
+use super::delays::delay;
 use super::{At, Collector, bounded_rate, given, is_wrong, whole_seconds};
 use crate::dist::Delay;
 use crate::units::Share;

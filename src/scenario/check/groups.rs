@@ -1,12 +1,11 @@
 //! Groups: how many devices, what they are called, how they connect and behave.
 
-use std::time::Duration;
-
 use super::super::client_id::{self, Clash, SearchBudget, clash};
 use super::super::document::Spot;
 use super::super::written::{Name, Reason, ReasonCode, Text};
-use super::super::{Behavior, ClientIdTemplate, Group, OutcomeKind, PlannedOutcome};
-use super::{At, Collector, MAX_DEVICES, connect, given, raw};
+use super::super::{Behavior, ClientIdTemplate, Group, Manners, OutcomeKind, PlannedOutcome};
+use super::delays::delay;
+use super::{At, Collector, MAX_DEVICES, connect, given, manners, raw};
 use crate::dist::Delay;
 use crate::protocol::TargetKind;
 use crate::units::{Share, human_count};
@@ -104,7 +103,15 @@ fn thing_name(
 
 /// Stands in for a behaviour that is missing or wrong.
 fn nothing() -> Behavior {
-    Behavior { accept_delay: None, delay: Delay::ZERO, outcomes: Vec::new(), duplicates: Share::ZERO }
+    Behavior {
+        accept_delay: None,
+        delay: Delay::ZERO,
+        outcomes: Vec::new(),
+        duplicates: Share::ZERO,
+        out_of_order: Share::ZERO,
+        malformed: Share::ZERO,
+        manners: Manners::default(),
+    }
 }
 
 fn behavior(raw: &raw::Behavior, collector: &Collector<'_>) -> Behavior {
@@ -113,43 +120,10 @@ fn behavior(raw: &raw::Behavior, collector: &Collector<'_>) -> Behavior {
         delay: delay(&raw.delay, collector),
         outcomes: raw.outcomes.as_ref().map(|field| outcomes(field, collector)).unwrap_or_default(),
         duplicates: given(&raw.duplicates).map_or(Share::ZERO, |share| share.0),
+        out_of_order: given(&raw.out_of_order).map_or(Share::ZERO, |share| share.0),
+        malformed: given(&raw.malformed).map_or(Share::ZERO, |share| share.0),
+        manners: manners::check(raw, collector),
     }
-}
-
-pub(super) fn delay(field: &At<raw::Delay>, collector: &Collector<'_>) -> Delay {
-    match field.get() {
-        None => Delay::ZERO,
-        Some(raw::Delay::Constant(delay)) => Delay::constant(*delay),
-        Some(raw::Delay::Range(min, max)) => uniform((*min, *max), field.spot, collector),
-        Some(raw::Delay::Named(distribution)) => match distribution {
-            raw::Distribution::Constant(delay) => Delay::constant(delay.0),
-            raw::Distribution::Uniform(raw) => match (raw.min.get(), raw.max.get()) {
-                (Some(min), Some(max)) => uniform((min.0, max.0), raw.min.spot, collector),
-                _ => Delay::ZERO,
-            },
-            raw::Distribution::LogNormal(raw) => lognormal(raw, collector),
-        },
-    }
-}
-
-fn uniform((min, max): (Duration, Duration), spot: Spot, collector: &Collector<'_>) -> Delay {
-    if min > max {
-        collector.report(spot, "the smallest delay is longer than the largest; swap them");
-        return Delay::ZERO;
-    }
-    Delay::uniform(min, max)
-}
-
-fn lognormal(raw: &raw::LogNormal, collector: &Collector<'_>) -> Delay {
-    let (Some(p50), Some(p99)) = (raw.p50.get(), raw.p99.get()) else { return Delay::ZERO };
-    if p50.0.is_zero() {
-        collector.report(raw.p50.spot, "the median of a log-normal delay must be more than 0s");
-    } else if p50.0 >= p99.0 {
-        collector.report(raw.p50.spot, "p50 must be shorter than p99");
-    } else {
-        return Delay::lognormal(p50.0, p99.0);
-    }
-    Delay::ZERO
 }
 
 /// The outcomes other than success in the order of the file. A `succeeded` that says no more than
