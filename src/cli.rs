@@ -8,12 +8,14 @@ mod baseline;
 mod check;
 mod compare;
 mod console;
+mod devices;
 mod docs;
 mod findings;
 mod init;
 mod inputs;
 mod progress;
 mod run;
+mod target;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -50,6 +52,9 @@ struct Arguments {
 enum Command {
     /// Run scenarios against their target and report.
     Run(RunArguments),
+    /// Run the devices of scenarios, or a slice of them, and the starts of their own executions against a
+    /// backend that runs elsewhere.
+    Devices(devices::DevicesArguments),
     /// Check scenarios without running them: every mistake, with its place.
     Check(CheckArguments),
     /// Compare results: is the new one slower than the baseline by more than chance? (97 if so)
@@ -73,6 +78,8 @@ struct RunArguments {
     scenarios: Vec<PathBuf>,
     #[command(flatten)]
     inputs: Inputs,
+    #[command(flatten)]
+    target: target::TargetArguments,
     /// Write the result as JSON; `-` writes it to standard output and the summary to standard error.
     #[arg(long, value_name = "FILE", env = "FLEETSIM_JSON")]
     json: Option<PathBuf>,
@@ -245,6 +252,7 @@ or look for \
     let console = console::Console::new(arguments.color);
     match arguments.command {
         Command::Run(arguments) => run::run(&arguments, console),
+        Command::Devices(arguments) => devices::devices(arguments, console),
         Command::Check(arguments) => check::check(&arguments, console),
         Command::Schema => {
             console.out(&schema());

@@ -27,7 +27,7 @@ use crate::units::micros;
 
 pub use api::{CallError, CommandsApi};
 pub use http::{ApiAddress, HttpApi};
-pub use settle::settle_lane;
+pub use settle::{Pace, settle_lane};
 pub use source::SourceCommand;
 pub use start::start_worker;
 
@@ -43,10 +43,16 @@ pub struct Driver {
     /// Where the load begins; `None` before.
     begin: Cell<Option<Instant>>,
     stopped: Cell<bool>,
+    /// Nothing more is to be sent, not even again.
+    abandoned: Cell<bool>,
     /// Picked up, waiting for a connection. Bounded by the ledger: each has an open entry there.
     queue: RefCell<VecDeque<Job>>,
     queued: Notify,
     workloads: Vec<WorkloadTarget>,
+    /// Executions that the API has started so far.
+    started: Cell<u64>,
+    /// What makes the tokens of this run differ from those of another with the same seed.
+    token_salt: u64,
     /// How long a start may wait for a connection, and then for its answer.
     timeout_us: u64,
     /// Starts are calls: they wait for no connection.
@@ -63,6 +69,10 @@ struct Job {
     workload: u16,
     number: u64,
     device: DeviceId,
+    /// How often it was refused and is sent again.
+    attempt: u32,
+    /// Since when it waits for a connection.
+    waiting_since: Instant,
 }
 
 #[derive(Debug)]
@@ -85,9 +95,12 @@ impl Driver {
             sources: RefCell::new(Sources::new(&plan, shard, shards)),
             begin: Cell::new(None),
             stopped: Cell::new(false),
+            abandoned: Cell::new(false),
             queue: RefCell::default(),
             queued: Notify::new(),
             workloads: workloads.collect(),
+            started: Cell::new(0),
+            token_salt: token_salt(&plan, clock),
             timeout_us: micros(plan.scenario().driver.timeout),
             is_direct: plan.scenario().driver.via == Via::Direct,
             region: target.region().to_owned(),
@@ -126,7 +139,15 @@ impl Driver {
                 continue;
             };
             let Arrival { workload, number, device, .. } = arrival;
-            self.queue.borrow_mut().push_back(Job { key, picked, workload, number, device });
+            self.queue.borrow_mut().push_back(Job {
+                key,
+                picked,
+                workload,
+                number,
+                device,
+                attempt: 0,
+                waiting_since: picked,
+            });
             self.queued.notify_one();
         }
     }
@@ -141,6 +162,7 @@ impl Driver {
 
     /// Takes back what is picked up and not sent yet: the user asked to stop sending.
     pub fn abandon(&self) {
+        self.abandoned.set(true);
         let mut ledger = self.ledger.borrow_mut();
         for job in self.queue.borrow_mut().drain(..) {
             ledger.abandoned(job.key);
@@ -172,6 +194,12 @@ impl Driver {
         let kind = self.plan.write_target(device, name);
         TargetName { region: &self.region, account: &self.account, kind, name }
     }
+}
+
+/// A token lives as long as its execution, and a target outside may remember the last run: with the same
+/// tokens its answers would be the executions of then.
+fn token_salt(plan: &Plan, clock: Clock) -> u64 {
+    if plan.scenario().target.embedded().is_some() { 0 } else { clock.wall_micros(Instant::START) }
 }
 
 fn origin(arrival: &Arrival, slot_of: &impl Fn(DeviceId) -> Option<u32>) -> Origin {

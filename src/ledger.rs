@@ -408,6 +408,22 @@ impl Ledger {
         if self.ready.is_empty() { self.deadlines.next() } else { Some(Instant::START) }
     }
 
+    /// Whether the device has said something of it after `since`: a record asked for then may be older.
+    pub fn heard_since(&self, key: EntryKey, since: Instant) -> bool {
+        let Some(DeviceSide { held, reported, confirmed, .. }) = self.entry(key).map(|entry| &entry.side)
+        else {
+            return false;
+        };
+        [held, reported, confirmed].into_iter().flatten().any(|heard| *heard > since)
+    }
+
+    /// The record is to be read once more, at once.
+    pub fn read_again(&mut self, key: EntryKey) {
+        if self.entry(key).is_some() {
+            self.make_ready(key);
+        }
+    }
+
     /// Compares what was read back with what was seen, and strikes the entry off if it has ended.
     pub fn settle(&mut self, key: EntryKey, now: Instant, read: &ReadBack, holder: Holder) {
         let Some(entry) = self.entry(key) else { return };

@@ -13,8 +13,9 @@ mod shard;
 mod shards;
 mod signals;
 mod site;
+mod slice;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -29,7 +30,7 @@ use crate::control::{Control, Stop};
 use crate::driver::{ApiAddress, CallError, CommandsApi, HttpApi};
 use crate::exit::Exit;
 use crate::plan::Plan;
-use crate::protocol::{CommandPayload, CreateCommandRequest};
+use crate::protocol::{CommandArn, CommandPayload, CreateCommandRequest};
 use crate::report::{self, Environment, RunReport, WallClock};
 use crate::scenario::{Command, Embedded, Scenario, Target, Transport};
 use crate::seed::Seed;
@@ -47,6 +48,7 @@ use site::Site;
 
 pub use preflight::PreflightError;
 pub use site::SiteError;
+pub use slice::Slice;
 
 /// The snapshots of a run, for whoever draws or prints them; the newest only.
 pub type Snapshots = watch::Receiver<Option<Arc<Snapshot>>>;
@@ -62,6 +64,10 @@ pub struct Options {
     pub seed: Seed,
     /// Generator threads; absent: cores − 1, at least 1. Virtual time has one shard.
     pub shards: Option<usize>,
+    /// Which part of the fleet this process is.
+    pub slice: Slice,
+    /// Addresses of this machine to connect the devices from, in turn; empty: what the system takes.
+    pub source_ips: Vec<IpAddr>,
     /// Simulates time instead of waiting for it.
     pub virtual_time: bool,
     /// How long a stopped run drains.
@@ -103,6 +109,8 @@ impl Options {
             seed: scenario.seed.map_or_else(Seed::random, Seed),
             scenario,
             shards: None,
+            slice: Slice::default(),
+            source_ips: Vec::new(),
             virtual_time: false,
             grace: Duration::from_secs(30),
             control: Control::default(),
@@ -135,6 +143,12 @@ enum SetupError {
     Start { what: &'static str, cause: std::io::Error },
     #[error("cannot create the command `{name}`: {cause}")]
     CreateCommand { name: String, cause: CallError },
+    #[error(
+        "the backend is in {key} {theirs} (it made {arn}), but `target.{target}.{key}` is {ours}; set it to {theirs}"
+    )]
+    Elsewhere { target: &'static str, key: &'static str, ours: String, theirs: String, arn: String },
+    #[error("slice {} of {} has no device: the fleet has {devices}", slice.number + 1, slice.of)]
+    EmptySlice { slice: Slice, devices: u64 },
     #[error("a command `{name}` exists already with another payload; give this one another name")]
     OtherPayload { name: String },
 }
@@ -192,13 +206,21 @@ impl<'a> Run<'a> {
     }
 
     async fn perform(&mut self) -> Result<(Collector, Ending), SetupError> {
+        if self.device_count() == 0 {
+            let (slice, devices) = (self.options.slice, self.options.scenario.device_count());
+            return Err(SetupError::EmptySlice { slice, devices });
+        }
         match self.options.scenario.target.clone() {
             Target::Embedded(target) => self.against_embedded(target).await,
             Target::Endpoint(endpoint) => {
                 if self.clock.is_virtual() {
                     return Err(SetupError::OutsideNotVirtual { key: self.options.scenario.target.key() });
                 }
-                preflight::descriptors(&self.options.scenario, self.shard_count() as u64)?;
+                preflight::descriptors(
+                    &self.options.scenario,
+                    self.device_count(),
+                    self.shard_count() as u64,
+                )?;
                 let site = Site::outside(&endpoint, self.clock).await?;
                 self.against(&site).await
             }
@@ -252,7 +274,7 @@ impl<'a> Run<'a> {
             }
             return Ok(backend::Listeners { mqtt: Listener::memory(), http: Listener::memory() });
         }
-        preflight::descriptors(&self.options.scenario, self.shard_count() as u64)?;
+        preflight::descriptors(&self.options.scenario, self.device_count(), self.shard_count() as u64)?;
         let mqtt = match target.transport {
             Transport::Tcp => listen(target.mqtt, "mqtt")?,
             Transport::Memory => Listener::memory(),
@@ -282,7 +304,7 @@ impl<'a> Run<'a> {
             pictures: Pictures::new(self.snapshots, self.clock, self.machine.stopwatch),
             signals: if hears && signal_thread.is_none() { Signals::new() } else { Signals::none() },
             injections,
-            devices: self.options.scenario.device_count(),
+            devices: self.device_count(),
             slowest_connect_gap_us: slowest_connect_gap_us(&self.plan),
             connect_progress: (0, epoch),
             stop_seen: Stop::No,
@@ -291,9 +313,7 @@ impl<'a> Run<'a> {
             options: &self.options,
         };
         let (collector, mut ending) = conductor.conduct().await;
-        if shards.join(end_wait(self.options.scenario.device_count())).await.is_err()
-            && ending.problem.is_none()
-        {
+        if shards.join(end_wait(self.device_count())).await.is_err() && ending.problem.is_none() {
             let text = "a generator thread panicked or did not end: this is a bug of fleetsim";
             ending.problem = Some((Exit::Software, text.to_owned()));
         }
@@ -303,7 +323,8 @@ impl<'a> Run<'a> {
     async fn create_commands(&self, http: &ApiAddress) -> Result<(), SetupError> {
         let mut api = HttpApi::new(http, self.options.scenario.target.region(), self.clock);
         for workload in &self.options.scenario.workloads {
-            create_command(&mut api, &workload.command).await?;
+            let arn = create_command(&mut api, &workload.command).await?;
+            belongs(&arn, &self.options.scenario.target)?;
         }
         Ok(())
     }
@@ -321,6 +342,7 @@ impl<'a> Run<'a> {
             let setup = ShardSetup {
                 number,
                 shards: count,
+                slice: self.options.slice,
                 clock: self.clock,
                 epoch,
                 plan: self.plan.clone(),
@@ -335,6 +357,11 @@ impl<'a> Run<'a> {
         Ok(shards)
     }
 
+    /// Devices of this process.
+    fn device_count(&self) -> u64 {
+        self.options.slice.group_sizes(&self.plan).iter().sum()
+    }
+
     fn shard_count(&self) -> usize {
         if self.clock.is_virtual() {
             // One thread has nothing to share: more shards would only add hand-overs.
@@ -342,22 +369,25 @@ impl<'a> Run<'a> {
         }
         let spare_core = || thread::available_parallelism().map_or(1, |cores| cores.get() - 1);
         // A shard without a device has nothing to do.
-        let devices = usize::try_from(self.options.scenario.device_count()).unwrap_or(usize::MAX);
+        let devices = usize::try_from(self.device_count()).unwrap_or(usize::MAX);
         self.options.shards.unwrap_or_else(spare_core).clamp(1, devices.max(1))
     }
 
     fn collector(&self, shards: usize, epoch: Instant) -> Collector {
         let scenario = &self.options.scenario;
-        let sizes = scenario.groups.iter().map(|group| u64::from(group.count)).collect();
+        let sizes = self.options.slice.group_sizes(&self.plan);
+        let planned = self.options.slice.planned(&self.plan);
         let load = self.plan.load_us().map(Duration::from_micros);
-        Collector::new(Arc::new(scenario.shape()), sizes, shards, epoch, self.plan.planned_total(), load)
+        Collector::new(Arc::new(scenario.shape()), sizes, shards, epoch, planned, load)
     }
 
     fn end(self, performed: Result<(Collector, Ending), SetupError>) -> RunReport {
         let (collector, ending) = performed.unwrap_or_else(|error| {
             let exit = match error {
                 SetupError::Start { .. } => Exit::Software,
-                SetupError::NotVirtual { .. } | SetupError::OutsideNotVirtual { .. } => Exit::Data,
+                SetupError::NotVirtual { .. }
+                | SetupError::OutsideNotVirtual { .. }
+                | SetupError::EmptySlice { .. } => Exit::Data,
                 _ => Exit::Unavailable,
             };
             let mut collector = self.collector(1, self.begun);
@@ -433,18 +463,35 @@ fn listen(address: SocketAddr, key: &'static str) -> Result<Listener, SetupError
     Listener::bind(address).map_err(|cause| SetupError::Listen { address, key, cause })
 }
 
-/// Creates a command, or finds that it is there with the same payload.
-async fn create_command(api: &mut impl CommandsApi, command: &Command) -> Result<(), SetupError> {
+/// The backend's ARNs say where it is; starts would name another place.
+fn belongs(arn: &str, target: &Target) -> Result<(), SetupError> {
+    let Ok((region, account, _)) = CommandArn::split(arn) else { return Ok(()) };
+    let pairs = [("region", target.region(), region), ("account", target.account(), account)];
+    for (key, ours, theirs) in pairs {
+        if ours != theirs {
+            let (target, ours, theirs) = (target.key(), ours.to_owned(), theirs.to_owned());
+            return Err(SetupError::Elsewhere { target, key, ours, theirs, arn: arn.to_owned() });
+        }
+    }
+    Ok(())
+}
+
+/// Creates a command, or finds that it is there with the same payload; its ARN.
+async fn create_command(api: &mut impl CommandsApi, command: &Command) -> Result<String, SetupError> {
     let failed = |cause| SetupError::CreateCommand { name: command.name.clone(), cause };
     let payload =
         CommandPayload { content: command.payload.clone(), content_type: Some(command.content_type.clone()) };
     let request = CreateCommandRequest { payload: Some(payload.clone()), ..CreateCommandRequest::default() };
     match api.create_command(&command.name, &request).await {
-        Ok(_) => Ok(()),
+        Ok(created) => Ok(created.command_arn),
         Err(CallError::Refused { name, .. }) if name == "ConflictException" => {
             let there = api.get_command(&command.name).await.map_err(failed)?;
             let same = there.payload.as_ref() == Some(&payload);
-            if same { Ok(()) } else { Err(SetupError::OtherPayload { name: command.name.clone() }) }
+            if same {
+                Ok(there.command_arn)
+            } else {
+                Err(SetupError::OtherPayload { name: command.name.clone() })
+            }
         }
         Err(cause) => Err(failed(cause)),
     }

@@ -51,7 +51,7 @@ pub use manners::{Manners, SlowStart, WhenBusy};
 pub use overrides::Overrides;
 pub use problems::{Problem, Problems};
 pub use schema::schema;
-pub use target::{DEFAULT_ACCOUNT, DEFAULT_REGION, Endpoint, Server, Target};
+pub use target::{DEFAULT_ACCOUNT, DEFAULT_REGION, Endpoint, Server, Target, TargetFlag};
 pub use variables::Variables;
 pub use warnings::warnings;
 
@@ -115,6 +115,8 @@ pub struct Driver {
     pub connections: u16,
     /// How long a start may wait for a connection, and then for its answer; 1 ms to 1 h.
     pub timeout: Duration,
+    /// How often a start is sent again that was refused for a while; 0 to 100.
+    pub retries: u32,
 }
 
 /// The way of a start to the backend.
@@ -129,7 +131,7 @@ pub enum Via {
 impl Default for Driver {
     /// As many connections as AWS's SDKs keep in a large pool.
     fn default() -> Self {
-        Self { via: Via::Http, connections: 64, timeout: Duration::from_secs(10) }
+        Self { via: Via::Http, connections: 64, timeout: Duration::from_secs(10), retries: 0 }
     }
 }
 

@@ -53,6 +53,8 @@ pub enum Purpose {
     OutOfOrder = 17,
     /// Whether a malformed update precedes a final answer, and which.
     Malformed = 18,
+    /// The wait before a refused start is sent again.
+    StartRetry = 19,
 }
 
 /// Who a draw is for: (name, index in it), never a fleet-wide number.

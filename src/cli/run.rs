@@ -23,6 +23,30 @@ use super::inputs::Loader;
 use super::{RunArguments, Summary, When, progress};
 
 pub(super) fn run(arguments: &RunArguments, console: Console) -> Exit {
+    run_all(arguments, console, |_| Ok(()))
+}
+
+/// Runs devices without a backend of their own.
+pub(super) fn run_devices(arguments: &RunArguments, console: Console) -> Exit {
+    run_all(arguments, console, |scenario| {
+        if scenario.target.embedded().is_some() {
+            return Err(
+                "there is no backend: name one with --target mqtt://host:port,http://host:port, or in the \
+                        scenario with `target.endpoint`",
+            );
+        }
+        if !arguments.target.slice.is_whole() && arguments.seed.or(scenario.seed).is_none() {
+            return Err("slices of one fleet need one seed: give it with --seed, or in the scenario");
+        }
+        Ok(())
+    })
+}
+
+fn run_all(
+    arguments: &RunArguments,
+    console: Console,
+    fits: impl Fn(&Scenario) -> Result<(), &'static str>,
+) -> Exit {
     // All mistakes before the first run: nothing starts when something is wrong.
     let mut exit = Exit::Ok;
     let mut scenarios = Vec::new();
@@ -32,7 +56,16 @@ pub(super) fn run(arguments: &RunArguments, console: Console) -> Exit {
     };
     for path in &arguments.scenarios {
         match loader.load_and_tell(path, console) {
-            Ok(scenario) => scenarios.push(Arc::new(scenario)),
+            Ok(mut scenario) => match arguments.target.apply(&mut scenario, console) {
+                Ok(()) => {
+                    if let Err(text) = fits(&scenario) {
+                        console.err(&format!("error: {}: {text}", path.display()));
+                        exit = exit.or(Exit::Usage);
+                    }
+                    scenarios.push(Arc::new(scenario));
+                }
+                Err(code) => exit = exit.or(code),
+            },
             Err(code) => exit = exit.or(code),
         }
     }
@@ -118,6 +151,7 @@ fn one(
 ) -> (Exit, Option<RunResult>) {
     let mut options = Options::new(Arc::clone(scenario));
     options.seed = seed;
+    arguments.target.configure(&mut options);
     options.grace = arguments.grace;
     options.virtual_time = arguments.virtual_time;
     options.shards = arguments.shards.map(usize::from);

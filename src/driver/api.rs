@@ -34,6 +34,25 @@ pub enum CallError {
     },
 }
 
+/// Whether an error's name says that the same call may be taken a little later: the service is busy or has
+/// failed, and did nothing.
+pub(super) fn is_busy(name: &str) -> bool {
+    const BUSY: [&str; 10] = [
+        "ThrottlingException",
+        "TooManyRequestsException",
+        "InternalServerException",
+        "InternalFailureException",
+        "ServiceUnavailableException",
+        // Answers of something in between, which have no name.
+        "429",
+        "500",
+        "502",
+        "503",
+        "504",
+    ];
+    BUSY.contains(&name)
+}
+
 /// One caller of the Commands API: a connection, or the embedded backend's own handle. A call at a
 /// time; who wants more in flight has more callers.
 pub trait CommandsApi {

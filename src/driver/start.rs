@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::protocol::{ExecutionId, StartNames};
 use crate::seed::{Purpose, Subject};
 
-use super::api::{CallError, CommandsApi};
+use super::api::{CallError, CommandsApi, is_busy};
 use super::{Driver, Job};
 
 /// Between attempts to get a connection; a start waits at most `driver.timeout` for one.
@@ -15,6 +15,21 @@ const RECONNECT_US: u64 = 100_000;
 
 /// Starts made before the other tasks of the shard get their turn: those of direct calls wait for nothing.
 const BATCH: usize = 64;
+
+/// The wait before a refused start is sent again; doubles with each refusal.
+const FIRST_RETRY_MS: u64 = 100;
+/// The longest such wait.
+const LONGEST_RETRY_MS: u64 = 5_000;
+
+/// What became of an attempt to start.
+enum Fate {
+    /// The ledger has its answer.
+    Known,
+    /// Nothing was sent: there was no connection.
+    Unsent,
+    /// The service refused it with this error and may take it later.
+    Again(Arc<str>),
+}
 
 /// Sends starts through one `api` until the task is dropped.
 pub async fn start_worker(driver: Rc<Driver>, mut api: impl CommandsApi) {
@@ -44,13 +59,14 @@ impl Driver {
         }
     }
 
-    async fn start(&self, api: &mut impl CommandsApi, mut job: Job, device: &mut String) {
-        if self.is_direct {
+    async fn start(self: &Rc<Self>, api: &mut impl CommandsApi, mut job: Job, device: &mut String) {
+        if self.is_direct && job.attempt == 0 {
             // A direct start waits for this thread alone: that is the generator's lag, not the target's.
             job.picked = self.clock.now();
+            job.waiting_since = job.picked;
             self.ledger.borrow_mut().picked_only_now(job.key, job.picked);
         }
-        let give_up = job.picked.plus_micros(self.timeout_us);
+        let give_up = job.waiting_since.plus_micros(self.timeout_us);
         loop {
             let now = self.clock.now();
             if now >= give_up {
@@ -77,30 +93,71 @@ impl Driver {
             let token = self.token(&job);
             let answer =
                 self.clock.timeout_at(written.plus_micros(self.timeout_us), api.start(&names, &token));
-            if self.take_answer(&job, answer.await) {
-                return;
+            match self.take_answer(&job, answer.await) {
+                Fate::Known => return,
+                Fate::Unsent => {}
+                Fate::Again(error) => return self.send_later(job, error),
             }
         }
     }
 
-    /// Whether the job is done; it is not when nothing was sent.
-    fn take_answer(&self, job: &Job, answer: Option<Result<ExecutionId, CallError>>) -> bool {
+    /// Sends a refused start again after a wait that grows with each refusal.
+    fn send_later(self: &Rc<Self>, mut job: Job, error: Arc<str>) {
+        let at = self.clock.now().plus_micros(self.retry_wait_us(&job));
+        job.attempt += 1;
+        let driver = Rc::clone(self);
+        // A task of its own, because a worker that waits is a connection that does nothing. The ledger has an
+        // open entry for each, which bounds them.
+        tokio::task::spawn_local(async move {
+            driver.clock.sleep_until(at).await;
+            let now = driver.clock.now();
+            if driver.abandoned.get() {
+                driver.ledger.borrow_mut().refused(job.key, now, &error);
+                return;
+            }
+            job.waiting_since = now;
+            driver.queue.borrow_mut().push_back(job);
+            driver.queued.notify_one();
+        });
+    }
+
+    /// 100 ms, doubling up to 5 s, half of it chance: starts that were refused together do not come back
+    /// together. Whole milliseconds.
+    fn retry_wait_us(&self, job: &Job) -> u64 {
+        let bound_ms = FIRST_RETRY_MS.saturating_mul(1 << job.attempt.min(16)).min(LONGEST_RETRY_MS);
+        let name = &self.plan.scenario().workloads[usize::from(job.workload)].name;
+        let subject = Subject::new(name, u64::from(job.attempt));
+        let chance = self.plan.seed().at(Purpose::StartRetry, subject, job.number).below(bound_ms / 2 + 1);
+        (bound_ms - chance) * 1000
+    }
+
+    fn take_answer(&self, job: &Job, answer: Option<Result<ExecutionId, CallError>>) -> Fate {
         let now = self.clock.now();
         let mut ledger = self.ledger.borrow_mut();
         match answer {
-            Some(Ok(id)) => ledger.started(job.key, now, id),
-            Some(Err(CallError::Refused { name, .. })) => ledger.refused(job.key, now, &Arc::from(name)),
-            Some(Err(CallError::Unreachable { .. })) => return false,
+            Some(Ok(id)) => {
+                self.started.set(self.started.get() + 1);
+                ledger.started(job.key, now, id);
+            }
+            Some(Err(CallError::Refused { name, .. })) => {
+                let again = is_busy(&name) && !self.abandoned.get();
+                if again && job.attempt < self.plan.scenario().driver.retries {
+                    ledger.statistics.note("starts refused and sent again");
+                    return Fate::Again(Arc::from(name));
+                }
+                ledger.refused(job.key, now, &Arc::from(name));
+            }
+            Some(Err(CallError::Unreachable { .. })) => return Fate::Unsent,
             Some(Err(CallError::Unanswered { .. })) | None => ledger.start_unanswered(job.key, now),
         }
-        true
+        Fate::Known
     }
 
     /// Makes the token of a repeatable start.
     fn token(&self, job: &Job) -> ExecutionId {
         let name = &self.plan.scenario().workloads[usize::from(job.workload)].name;
         ExecutionId::from_uuid(
-            self.plan.seed().at(Purpose::ClientToken, Subject::new(name, 0), job.number).uuid(),
+            self.plan.seed().at(Purpose::ClientToken, Subject::new(name, self.token_salt), job.number).uuid(),
         )
     }
 }

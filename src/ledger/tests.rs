@@ -104,6 +104,17 @@ fn near(seen: Option<u64>, expected_us: u64) {
 }
 
 #[test]
+fn a_record_is_read_again_if_the_device_spoke_while_it_came() {
+    let mut bench = Bench::new();
+    let key = bench.started(1);
+    bench.held(1, 1010, PlannedEnd::Answer { after_us: 100_000 });
+    assert!(!bench.ledger.heard_since(key, at(1010)), "what was asked for in the same instant is not older");
+    assert!(bench.ledger.heard_since(key, at(1009)));
+    bench.ledger.read_again(key);
+    assert_eq!(bench.ledger.next_to_settle(at(1011)).map(|next| next.key), Some(key));
+}
+
+#[test]
 fn a_plain_execution_is_struck_off_once_with_all_its_spans() {
     let mut bench = Bench::new();
     bench.started(1);

@@ -42,13 +42,13 @@ pub(super) fn descriptor_limit() -> Option<u64> {
 
 /// Makes sure there are descriptors for both ends of every connection over TCP; raises the soft limit to
 /// what is needed where the hard limit allows.
-pub(super) fn descriptors(scenario: &Scenario, shards: u64) -> Result<(), PreflightError> {
+pub(super) fn descriptors(scenario: &Scenario, devices: u64, shards: u64) -> Result<(), PreflightError> {
     let (devices, or_memory, ends) = match &scenario.target {
         Target::Embedded(Embedded { transport: Transport::Tcp, .. }) => {
-            (scenario.device_count(), ", or `transport: memory`", 2)
+            (devices, ", or `transport: memory`", 2)
         }
         Target::Embedded(Embedded { transport: Transport::Memory, .. }) => (0, "", 2),
-        Target::Endpoint(_) => (scenario.device_count(), "", 1),
+        Target::Endpoint(_) => (devices, "", 1),
     };
     let connections = match scenario.driver {
         Driver { via: Via::Http, connections, .. } => u64::from(connections).div_ceil(shards) * shards,
@@ -105,7 +105,7 @@ mod tests {
 
     #[test]
     fn too_few_descriptors_name_the_remedies() {
-        let error = descriptors(&ten_million("tcp"), 1).unwrap_err().to_string();
+        let error = descriptors(&ten_million("tcp"), 10_000_000, 1).unwrap_err().to_string();
         assert!(
             error.contains("ulimit -n 20000188` or use fewer devices, or `transport: memory`"),
             "{error}"
@@ -114,7 +114,7 @@ mod tests {
 
     #[test]
     fn devices_in_memory_need_no_descriptors() {
-        assert_eq!(descriptors(&ten_million("memory"), 1), Ok(()));
+        assert_eq!(descriptors(&ten_million("memory"), 10_000_000, 1), Ok(()));
     }
 
     fn ten_million(transport: &str) -> Scenario {

@@ -12,7 +12,7 @@ use tokio::task::{JoinSet, LocalSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::{Alarm, Clock, Instant, thread_cpu};
-use crate::driver::{self, CommandsApi, Driver, HttpApi, SourceCommand};
+use crate::driver::{self, CommandsApi, Driver, HttpApi, Pace, SourceCommand};
 use crate::fleet::{self, Fleet};
 use crate::ledger::{Holder, Ledger, LedgerAnomaly};
 use crate::plan::Plan;
@@ -22,6 +22,7 @@ use crate::units::MICROS_PER_SECOND;
 
 use super::direct::DirectApi;
 use super::site::Site;
+use super::slice::Slice;
 
 /// Connections that read records back from a target outside, over all shards: enough to hide a round trip
 /// of 10 ms at 800 a second, few beside those of the load.
@@ -69,6 +70,8 @@ pub(super) struct ShardReport {
 pub(super) struct ShardSetup {
     pub number: usize,
     pub shards: usize,
+    /// Which devices of the fleet are this process's.
+    pub slice: Slice,
     pub clock: Clock,
     /// Where second 0 begins.
     pub epoch: Instant,
@@ -125,16 +128,14 @@ fn settle_lanes(
     shards: usize,
     changed: &Rc<Notify>,
 ) {
-    match &site.backend {
-        Some(backend) => {
-            let api = DirectApi::new(backend.clone());
-            lanes.spawn_local(settle_lane(driver, fleet, api, changed));
-        }
-        None => {
-            for _ in 0..SETTLE_CONNECTIONS.div_ceil(shards) {
-                let api = HttpApi::new(&site.http, driver.scenario().target.region(), driver.clock());
-                lanes.spawn_local(settle_lane(driver, fleet, api, changed));
-            }
+    if let Some(backend) = &site.backend {
+        let api = DirectApi::new(backend.clone());
+        lanes.spawn_local(settle_lane(driver, fleet, api, changed, None));
+    } else {
+        let pace = Rc::new(Pace::new(shards));
+        for _ in 0..SETTLE_CONNECTIONS.div_ceil(shards) {
+            let api = HttpApi::new(&site.http, driver.scenario().target.region(), driver.clock());
+            lanes.spawn_local(settle_lane(driver, fleet, api, changed, Some(&pace)));
         }
     }
 }
@@ -144,6 +145,7 @@ fn settle_lane(
     fleet: &Rc<Fleet>,
     api: impl CommandsApi + 'static,
     changed: &Rc<Notify>,
+    pace: Option<&Rc<Pace>>,
 ) -> impl Future<Output = ()> + 'static {
     let (holders, ids) = (Rc::clone(fleet), Rc::clone(fleet));
     driver::settle_lane(
@@ -156,6 +158,7 @@ fn settle_lane(
         },
         move |slot| ids.device_id(slot),
         Rc::clone(changed),
+        pace.map(Rc::clone),
     )
 }
 
@@ -178,7 +181,8 @@ struct Shard {
 
 impl Shard {
     fn new(setup: ShardSetup) -> Self {
-        let ShardSetup { number, shards, clock, epoch, plan, site, commands, reports } = setup;
+        let ShardSetup { number, shards, slice, clock, epoch, plan, site, commands, reports } = setup;
+        let (which, of) = slice.dealt(number, shards);
         let settle_changed = Rc::new(Notify::new());
         let timers_changed = Rc::new(Notify::new());
         let statistics = Statistics::new(Arc::new(plan.scenario().shape()));
@@ -193,10 +197,10 @@ impl Shard {
                 timers_changed: Rc::clone(&timers_changed),
                 stop: stop.clone(),
             },
-            number,
-            shards,
+            which,
+            of,
         ));
-        let driver = Rc::new(Driver::new(clock, plan.clone(), Rc::clone(&ledger), number, shards));
+        let driver = Rc::new(Driver::new(clock, plan.clone(), Rc::clone(&ledger), which, of));
         let mut lanes = JoinSet::new();
         start_workers(&mut lanes, &driver, &site, shards);
         settle_lanes(&mut lanes, &driver, &fleet, &site, shards, &settle_changed);

@@ -23,6 +23,8 @@ use super::written::{Line, Text};
 use super::{Scenario, raw};
 use crate::units::Rate;
 
+pub(super) use target::standard as standard_embedded;
+
 /// The file format this program reads.
 pub(super) const VERSION: u64 = 1;
 /// Devices of all groups together.

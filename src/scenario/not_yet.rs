@@ -4,7 +4,6 @@
 /// A place in a scenario: keys by `.`, `*` for any one key or list item. The last one is the key or
 /// the kind that is refused.
 const NOT_YET: &[&str] = &[
-    "driver.retries",
     "timeline",
     "target.endpoint.tls",
     "target.endpoint.credentials",
@@ -65,7 +64,6 @@ mod tests {
     #[test]
     fn a_refused_key_is_named_with_its_owner() {
         check("timeline", Some("`timeline`"));
-        check("driver.retries", Some("`driver.retries`"));
         check("target.aws", Some("`target.aws`"));
         check("groups.a.tls", Some("`tls`"));
         check("workloads.w.command.format.cbor", Some("`format: cbor`"));

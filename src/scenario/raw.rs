@@ -129,6 +129,10 @@ pub struct Driver {
     pub connections: Option<At<u64>>,
     /// How long a start may wait for a connection, and then for its answer. Default 10s.
     pub timeout: Option<At<Text<Duration>>>,
+    /// How often a start is sent again that the service refused because it is busy or has failed
+    /// (throttling, 5xx), after a growing wait and under the same token. Default 0.
+    #[schemars(range(min = 0, max = 100))]
+    pub retries: Option<At<u64>>,
 }
 
 /// The way of a start to the backend.

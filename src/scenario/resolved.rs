@@ -126,7 +126,7 @@ fn driver(driver: &Driver) -> Value {
         Via::Direct => "direct",
     };
     let timeout = spelling::duration(driver.timeout);
-    json!({ "via": via, "connections": driver.connections, "timeout": timeout })
+    json!({ "via": via, "connections": driver.connections, "timeout": timeout, "retries": driver.retries })
 }
 
 fn group(group: &Group) -> Value {

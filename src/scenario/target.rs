@@ -2,8 +2,10 @@
 
 use std::fmt;
 use std::net::Ipv6Addr;
+use std::str::FromStr;
 
-use super::Embedded;
+use super::written::{HttpUrl, MqttUrl, Written as _};
+use super::{Embedded, Scenario, Via, check};
 
 /// What is tested.
 #[derive(Debug, Clone, PartialEq)]
@@ -77,6 +79,72 @@ impl Target {
     }
 }
 
+/// A target as a flag of the command line names it: `embedded`, or `mqtt://…,http://…` and a second API for
+/// starts if there is one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TargetFlag {
+    /// The backend inside this program.
+    Embedded,
+    /// Servers elsewhere.
+    Endpoint {
+        /// The broker.
+        mqtt: Server,
+        /// The Commands API.
+        http: Server,
+        /// Where executions are started.
+        http_data: Option<Server>,
+    },
+}
+
+impl FromStr for TargetFlag {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "embedded" {
+            return Ok(Self::Embedded);
+        }
+        let urls: Vec<&str> = text.split(',').map(str::trim).collect();
+        let (mqtt, http, http_data) = match urls[..] {
+            [mqtt, http] => (mqtt, http, None),
+            [mqtt, http, data] => (mqtt, http, Some(data)),
+            _ => {
+                return Err(
+                    "it is `embedded`, or mqtt://host:port,http://host:port with an optional third URL for starts"
+                        .to_owned(),
+                );
+            }
+        };
+        Ok(Self::Endpoint {
+            mqtt: MqttUrl::read(mqtt)?.0,
+            http: HttpUrl::read(http)?.0,
+            http_data: http_data.map(HttpUrl::read).transpose()?.map(|url| url.0),
+        })
+    }
+}
+
+impl Scenario {
+    /// Tests another target, in the same region and account; or says why this scenario cannot.
+    pub fn retarget(&mut self, flag: &TargetFlag) -> Result<(), String> {
+        let (region, account) = (self.target.region().to_owned(), self.target.account().to_owned());
+        match flag {
+            TargetFlag::Embedded if self.target.embedded().is_some() => {}
+            TargetFlag::Embedded => {
+                self.target = Target::Embedded(Embedded { region, account, ..check::standard_embedded() });
+            }
+            TargetFlag::Endpoint { .. } if self.driver.via == Via::Direct => {
+                let text = "`driver.via: direct` calls the embedded backend within the program; a target outside is \
+                            reached over HTTP only";
+                return Err(text.to_owned());
+            }
+            TargetFlag::Endpoint { mqtt, http, http_data } => {
+                let (mqtt, http, http_data) = (mqtt.clone(), http.clone(), http_data.clone());
+                self.target = Target::Endpoint(Endpoint { mqtt, http, http_data, region, account });
+            }
+        }
+        Ok(())
+    }
+}
+
 impl Endpoint {
     /// Where executions are started.
     pub fn data(&self) -> &Server {
@@ -92,5 +160,52 @@ impl fmt::Display for Server {
         } else {
             write!(f, "{host}:{port}")
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::{Variables, parse};
+
+    fn scenario(top: &str) -> Scenario {
+        let text = format!(
+            "version: 1\nname: n\n{top}groups: {{ g: {{ behavior: {{ delay: 1ms }} }} }}\n\
+             workloads: {{ w: {{ command: {{ name: c }}, load: {{ arrival_rate: {{ stages: [{{ rate: 1/s, duration: 1s }}] }} }} }} }}\n"
+        );
+        parse("n.yaml", &text, &Variables::default()).unwrap()
+    }
+
+    #[test]
+    fn a_flag_moves_a_scenario_to_another_target_in_the_same_account() {
+        let mut scenario =
+            scenario("target: { embedded: { region: eu-west-1, account: \"000000000001\" } }\n");
+        let embedded = scenario.clone();
+        scenario.retarget(&"mqtt://broker:1,http://api,http://data:8".parse().unwrap()).unwrap();
+        assert_eq!(scenario.target_words(), "endpoint mqtt://broker:1");
+        assert_eq!((scenario.target.region(), scenario.target.account()), ("eu-west-1", "000000000001"));
+        let Target::Endpoint(endpoint) = &scenario.target else { panic!("{:?}", scenario.target) };
+        assert_eq!(
+            (endpoint.http.to_string(), endpoint.data().to_string()),
+            ("api:80".into(), "data:8".into())
+        );
+        scenario.retarget(&TargetFlag::Embedded).unwrap();
+        assert_eq!(scenario, embedded);
+    }
+
+    #[test]
+    fn what_is_no_target_is_refused() {
+        for (text, part) in [
+            ("mqtt://a", "mqtt://host:port,http://host:port"),
+            ("http://a,mqtt://b", "URL of an MQTT broker"),
+            ("mqtt://a,http://b/c", "without a path"),
+            ("mqtts://a,http://b", "TLS"),
+        ] {
+            let error = text.parse::<TargetFlag>().unwrap_err();
+            assert!(error.contains(part), "{text}: {error}");
+        }
+        let mut direct = scenario("driver: { via: direct }\n");
+        let error = direct.retarget(&"mqtt://a,http://b".parse().unwrap()).unwrap_err();
+        assert!(error.contains("`driver.via: direct`"), "{error}");
     }
 }

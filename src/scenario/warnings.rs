@@ -40,7 +40,7 @@ fn lonely_latency(threshold: &Threshold, scenario: &Scenario) -> Option<String> 
 
 /// Settings of connections that there are not.
 fn idle_connections(driver: &Driver) -> Option<String> {
-    let direct = Driver { via: Via::Direct, ..Driver::default() };
+    let direct = Driver { via: Via::Direct, retries: driver.retries, ..Driver::default() };
     (driver.via == Via::Direct && *driver != direct).then(|| {
         "`driver.connections` and `driver.timeout` do nothing with `via: direct`: its starts need no connection"
             .to_owned()

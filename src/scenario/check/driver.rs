@@ -11,6 +11,8 @@ const MAX_CONNECTIONS: u16 = 1024;
 const MIN_TIMEOUT: Duration = Duration::from_millis(1);
 /// A start that waited longer would come after any other end of its run.
 const MAX_TIMEOUT: Duration = Duration::from_hours(1);
+/// With waits of up to 5 s this is minutes; whoever needs more does not need the execution any more.
+const MAX_RETRIES: u32 = 100;
 
 pub(super) fn check(raw: Option<&raw::Driver>, target: &Target, collector: &Collector<'_>) -> Driver {
     let mut driver = Driver::default();
@@ -48,6 +50,15 @@ pub(super) fn check(raw: Option<&raw::Driver>, target: &Target, collector: &Coll
             let written = super::super::spelling::duration(timeout.0);
             collector
                 .report(field.spot, format!("{written} is no time-out of a start: 1ms to 1h are possible"));
+        }
+    }
+    if let (Some(field), Some(count)) = (&raw.retries, given(&raw.retries)) {
+        match u32::try_from(*count) {
+            Ok(fits) if fits <= MAX_RETRIES => driver.retries = fits,
+            _ => {
+                let message = format!("{count} retries of a start; 0 to {MAX_RETRIES} are possible");
+                collector.report(field.spot, message);
+            }
         }
     }
     driver

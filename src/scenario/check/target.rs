@@ -15,7 +15,7 @@ pub(super) fn check(raw: Option<&raw::Target>, collector: &Collector<'_>) -> Tar
 }
 
 /// The embedded backend as it is without a word about it.
-fn standard() -> Embedded {
+pub(in crate::scenario) fn standard() -> Embedded {
     let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     Embedded {
         transport: Transport::Tcp,
