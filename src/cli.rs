@@ -232,7 +232,7 @@ enum Color {
 
 /// Reads the arguments, does what they say, and returns how it ended.
 pub fn main() -> Exit {
-    let arguments = match Arguments::try_parse() {
+    let arguments = match Arguments::try_parse_from(compare::flags_first(std::env::args_os().collect())) {
         Ok(arguments) => arguments,
         Err(error) => {
             // Help and version are answers, not mistakes. A closed pipe leaves nobody to tell.

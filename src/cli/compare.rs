@@ -1,5 +1,6 @@
 //! `fleetsim compare`, and `run --baseline`: results against results.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -26,6 +27,31 @@ pub(super) struct CompareArguments {
     /// Compare although scenarios or machines differ, or a run was not valid.
     #[arg(long, env = "FLEETSIM_FORCE", value_parser = clap::builder::FalseyValueParser::new())]
     force: bool,
+}
+
+/// `compare BASE -- NEW --force` as people write it: behind `--` everything is a file to clap, so the
+/// flags of `compare` are moved before it.
+pub(super) fn flags_first(arguments: Vec<OsString>) -> Vec<OsString> {
+    let is_compare = arguments.iter().any(|word| word == "compare");
+    let Some(dashes) = arguments.iter().position(|word| word == "--").filter(|_| is_compare) else {
+        return arguments;
+    };
+    let mut sorted = arguments[..dashes].to_vec();
+    let mut files = Vec::new();
+    let mut rest = arguments[dashes..].iter();
+    while let Some(word) = rest.next() {
+        let text = word.to_string_lossy();
+        if text == "--force" || text.starts_with("--max-regression=") {
+            sorted.push(word.clone());
+        } else if text == "--max-regression" {
+            sorted.push(word.clone());
+            sorted.extend(rest.next().cloned());
+        } else {
+            files.push(word.clone());
+        }
+    }
+    sorted.extend(files);
+    sorted
 }
 
 pub(super) fn limits(text: &str) -> Result<Limits, String> {
@@ -76,4 +102,29 @@ pub(super) fn read(path: &Path) -> Result<RunResult, (Exit, String)> {
         .map_err(|error| (Exit::Data, format!("{shown} is no result of fleetsim run --json: {error}")))?;
     report::is_readable(&result).map_err(|message| (Exit::Data, format!("{shown}: {message}")))?;
     Ok(result)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_may_stand_behind_the_files() {
+        let sorted = |text: &str| {
+            let words = flags_first(text.split(' ').map(OsString::from).collect());
+            words.iter().map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
+        };
+        for (written, meant) in [
+            ("fleetsim compare a -- b --force", "fleetsim compare a --force -- b"),
+            (
+                "fleetsim compare a -- b --max-regression p99=1% c",
+                "fleetsim compare a --max-regression p99=1% -- b c",
+            ),
+            ("fleetsim compare a --force -- b", "fleetsim compare a --force -- b"),
+            ("fleetsim compare a b --force", "fleetsim compare a b --force"),
+            ("fleetsim run x -- --force", "fleetsim run x -- --force"),
+        ] {
+            assert_eq!(sorted(written), meant);
+        }
+    }
 }

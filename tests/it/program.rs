@@ -445,3 +445,42 @@ fn the_plan_says_how_busy_and_how_long() {
     }
     assert!(doubts.contains("`p99(latency) < 100ms` cannot hold"), "{doubts}");
 }
+
+#[test]
+fn runs_are_repeated_compared_and_held_against_a_baseline() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = file(folder.path(), "small.yaml", &small("60s"));
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let run = |arguments: &[&str]| fleetsim(&[&["run", &path, "--virtual-time", "-q"], arguments].concat());
+    let output = run(&["--repeat", "3", "--json", &at("base.json")]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(stdout(&output).contains("SPREAD        3 runs of small"), "{}", stdout(&output));
+    let base = ["base.1.json", "base.2.json", "base.3.json"].map(at);
+    run(&["--json", &at("slow.json"), "--set", "groups.g.behavior.delay=30ms"]);
+    let slow = at("slow.json");
+    for (arguments, code, said) in [
+        (vec!["compare", &base[0], "--", &base[1]], 0, "no regression"),
+        (vec!["compare", &base[0], &base[1], &base[2], "--", &base[0], &base[1], &base[2]], 0, "whole runs"),
+        (vec!["compare", &base[0], &slow], 65, "different scenarios"),
+        (vec!["compare", &base[0], "--", &slow, "--force"], 97, "REGRESSED"),
+        (vec!["compare", &base[0], "--", &slow, "--force", "--max-regression", "p99=900%"], 0, "slower"),
+        (vec!["compare", &base[0], &at("none.json")], 66, "none.json"),
+        (vec!["compare", &base[0], &path], 65, "no result of fleetsim run"),
+        (vec!["compare", &base[0]], 2, "behind --"),
+    ] {
+        let output = fleetsim(&arguments);
+        let all = stdout(&output) + &stderr(&output);
+        assert_eq!((output.status.code(), all.contains(said)), (Some(code), true), "{arguments:?}: {all}");
+    }
+    let output = run(&["--baseline", &base[0], "--summary", "none"]);
+    assert_eq!((output.status.code(), stdout(&output).contains("no regression")), (Some(0), true));
+    for arguments in [&["--set", "groups.g.count=9"][..], &["--duration", "30s"]] {
+        let output = run(&[&["--baseline", &base[0]], arguments].concat());
+        assert_eq!(output.status.code(), Some(65), "{}", stderr(&output));
+        assert!(
+            stdout(&output).is_empty() && stderr(&output).contains("of another scenario"),
+            "{}",
+            stderr(&output)
+        );
+    }
+}

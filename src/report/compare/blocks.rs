@@ -19,6 +19,8 @@ const BLOCK_SECONDS: u64 = 30;
 const DRAWS: u64 = 500;
 /// Fewer pieces say nothing about how they vary.
 const FEWEST: usize = 3;
+/// With fewer blocks of full length, shorter ones say more although neighbours are alike.
+const FEWEST_LONG: usize = 5;
 
 /// What one side measured of one workload in one group, or of all.
 pub(super) struct Blocks {
@@ -71,15 +73,23 @@ impl Blocks {
     fn blocks(&self, seconds: u64) -> Vec<Counts> {
         let mut blocks = Vec::new();
         for windows in &self.windows {
-            let mut last = None;
+            let mut of_run: Vec<(u64, u64, Counts)> = Vec::new();
             for (begin, length, counts) in windows {
                 let number = begin / seconds.max(*length);
-                match blocks.last_mut().filter(|_| last == Some(number)) {
-                    Some(block) => add(block, counts),
-                    None => blocks.push(counts.clone()),
+                match of_run.last_mut().filter(|(last, _, _)| *last == number) {
+                    Some((_, filled, block)) => {
+                        *filled += length;
+                        add(block, counts);
+                    }
+                    None => of_run.push((number, *length, counts.clone())),
                 }
-                last = Some(number);
             }
+            // The rest at the end of a run is no block of its own.
+            let is_rest = of_run.last().is_some_and(|(_, filled, _)| *filled * 2 < seconds);
+            if is_rest && let (Some((_, _, rest)), Some((_, _, block))) = (of_run.pop(), of_run.last_mut()) {
+                add(block, &rest);
+            }
+            blocks.extend(of_run.into_iter().map(|(_, _, block)| block));
         }
         blocks
     }
@@ -121,9 +131,10 @@ pub(super) fn resample(
 ) -> Option<(u64, Vec<Option<Interval>>)> {
     // Shorter runs are cut finer; a window is the finest there is.
     let window = base.window_seconds().max(new.window_seconds());
-    let (seconds, sides) = [BLOCK_SECONDS.max(window), window].into_iter().find_map(|seconds| {
+    let ways = [(BLOCK_SECONDS.max(window), FEWEST_LONG), (window, FEWEST)];
+    let (seconds, sides) = ways.into_iter().find_map(|(seconds, fewest)| {
         let sides = [base.blocks(seconds), new.blocks(seconds)];
-        sides.iter().all(|blocks| blocks.len() >= FEWEST).then_some((seconds, sides))
+        sides.iter().all(|blocks| blocks.len() >= fewest).then_some((seconds, sides))
     })?;
     let wider = small_samples(sides[0].len(), sides[1].len());
     let [base, new] = [&sides[0], &sides[1]].map(|blocks| Dense::new(blocks));
