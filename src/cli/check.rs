@@ -128,10 +128,14 @@ fn plan_text(plan: &Plan) -> String {
         ));
         if expected.rate > 0.0 {
             line(format_args!(
-                "    at the peak {}, each busy for {} on average: {:.1}% of the devices",
+                "    at the peak {}, each busy for {} on average: {:.1}% of {}",
                 Rate::from_per_second(expected.rate),
                 human_micros(rounded(expected.busy_us)),
-                expected.utilisation * 100.0
+                expected.utilisation * 100.0,
+                match group.behavior.manners.max_parallel {
+                    1 => "the devices".to_owned(),
+                    several => format!("{several} at once on each device"),
+                }
             ));
         }
     }

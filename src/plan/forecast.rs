@@ -94,8 +94,7 @@ impl Plan {
             reaching.map(|(number, workload)| self.peak_rate(number, workload) * self.part(workload, group));
         let rate: f64 = rate.sum();
         let busy_us = sample.mean(|decision| decision.busy_us(self.longest_timeout_us(number(group))));
-        // A device treats one at a time.
-        let at_once = f64::from(settings.count);
+        let at_once = f64::from(settings.count) * f64::from(settings.behavior.manners.max_parallel);
         GroupForecast { rate, busy_us, utilisation: rate * busy_us / 1e6 / at_once }
     }
 
@@ -269,6 +268,8 @@ mod tests {
             (2_000_000, Some(10_000_000), 400_000)
         );
         assert!(!forecast.has_feedback);
+        let parallel = plan("{ delay: 400ms, max_parallel: 4 }", STAGES, "[]").forecast();
+        assert!(near(parallel.groups[0].utilisation, 0.05), "{parallel:?}");
     }
 
     #[test]
