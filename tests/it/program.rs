@@ -67,6 +67,20 @@ fn a_missing_scenario_is_one_clear_line() {
     assert!(stderr(&output).contains("no/such/file.yaml"));
 }
 
+/// Data files lie beside the scenario, wherever the program runs.
+#[test]
+fn a_data_file_is_found_beside_its_scenario_and_its_absence_has_a_code_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = small("1s").replace("delay: 10ms", "delay: { empirical: { file: times.csv, unit: ms } }");
+    let scenario = file(folder.path(), "small.yaml", &text);
+    let output = fleetsim(&["check", &scenario]);
+    assert_eq!(output.status.code(), Some(66), "{}", stderr(&output));
+    assert!(stderr(&output).contains("the file `times.csv` does not exist"), "{}", stderr(&output));
+    file(folder.path(), "times.csv", "took\n3.5\n7\n");
+    let output = fleetsim(&["check", &scenario]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+}
+
 #[test]
 fn an_output_that_cannot_be_written_is_found_before_the_run() {
     let output = fleetsim(&[
