@@ -7,6 +7,7 @@
 
 mod api;
 mod http;
+mod rollout;
 mod settle;
 mod source;
 mod start;
@@ -22,13 +23,14 @@ use crate::ledger::{EntryKey, Ledger, Origin};
 use crate::plan::{Arrival, DeviceId, Plan};
 use crate::protocol::TargetName;
 use crate::scenario::Via;
-use crate::stats::Part;
+use crate::stats::{Part, RolloutProgress, StuckDevice};
 use crate::units::micros;
 
 pub use api::{CallError, CommandsApi};
 pub use http::{ApiAddress, HttpApi};
+pub use rollout::{Release, RolloutControl, RolloutStep};
 pub use settle::{Pace, settle_lane};
-pub use source::SourceCommand;
+pub use source::{SourceCommand, follows};
 pub use start::start_worker;
 
 use source::Sources;
@@ -126,13 +128,35 @@ impl Driver {
 
     /// What the conductor has decided for one workload.
     pub fn tell(&self, workload: u16, command: &SourceCommand) {
-        self.sources.borrow_mut().tell(workload, command);
+        let mut ledger = self.ledger.borrow_mut();
+        self.sources.borrow_mut().tell(workload, command, &mut ledger.statistics);
+    }
+
+    /// Time has come to `now`, and this has become of executions: some loads go on from there.
+    pub fn hear(&self, now: Instant) {
+        let now_us = self.load_us(now);
+        let mut ledger = self.ledger.borrow_mut();
+        let progress = ledger.take_progress();
+        let mut sources = self.sources.borrow_mut();
+        sources.heard(&progress, now_us, &mut ledger.statistics);
+        sources.pass(now_us);
+    }
+
+    /// Since the load began, in µs.
+    fn load_us(&self, now: Instant) -> u64 {
+        self.begin.get().map_or(0, |begin| now.micros_since(begin))
+    }
+
+    /// The first devices of each rollout that have not succeeded.
+    pub fn stuck(&self, device_of: impl Fn(u32) -> Option<DeviceId>) -> Vec<StuckDevice> {
+        self.sources.borrow().stuck(RolloutProgress::STUCK_KEPT, device_of)
     }
 
     /// Picks up everything whose planned instant has come. `slot_of` finds a device's slot.
     pub fn pick_due(&self, now: Instant, slot_of: impl Fn(DeviceId) -> Option<u32>) {
+        self.hear(now);
         while let Some((arrival, planned)) = self.take_due(now) {
-            let origin = origin(&arrival, &slot_of);
+            let origin = self.picked(&arrival, &slot_of);
             let timeout_us = self.workloads[usize::from(arrival.workload)].timeout_us;
             let picked = self.clock.now();
             let Some(key) = self.ledger.borrow_mut().enter(origin, planned, picked, timeout_us) else {
@@ -154,10 +178,21 @@ impl Driver {
 
     /// Ends the load: what fell due and was not picked up is `unsent`; what is queued is still sent.
     pub fn stop(&self, now: Instant, slot_of: impl Fn(DeviceId) -> Option<u32>) {
+        self.hear(now);
         while let Some((arrival, _)) = self.take_due(now) {
-            self.ledger.borrow_mut().unsent(origin(&arrival, &slot_of));
+            let origin = self.picked(&arrival, &slot_of);
+            self.ledger.borrow_mut().unsent(origin);
         }
         self.stopped.set(true);
+        let mut ledger = self.ledger.borrow_mut();
+        self.sources.borrow_mut().end(&mut ledger.statistics);
+    }
+
+    fn picked(&self, arrival: &Arrival, slot_of: &impl Fn(DeviceId) -> Option<u32>) -> Origin {
+        let origin = origin(arrival, slot_of);
+        let mut ledger = self.ledger.borrow_mut();
+        self.sources.borrow_mut().picked(arrival, origin.device, &mut ledger.statistics);
+        origin
     }
 
     /// Takes back what is picked up and not sent yet: the user asked to stop sending.
@@ -184,8 +219,9 @@ impl Driver {
     }
 
     /// Whether the load has begun and nothing more will fall due.
-    pub fn is_exhausted(&self) -> bool {
-        self.stopped.get() || (self.begin.get().is_some() && self.sources.borrow().are_exhausted())
+    pub fn is_exhausted(&self, now: Instant) -> bool {
+        let over = || self.sources.borrow().are_exhausted(self.load_us(now));
+        self.stopped.get() || (self.begin.get().is_some() && over())
     }
 
     /// The target that a device of this run is; `name` is where its name goes.

@@ -9,6 +9,7 @@
 //! and how long a run drains.
 
 mod entry;
+mod follow;
 mod settle;
 mod struck;
 mod unnamed;
@@ -24,9 +25,11 @@ use crate::protocol::ExecutionId;
 use crate::stats::{Class, Finding, Part, Statistics};
 
 pub use entry::{Origin, PlannedEnd, Reply, Report};
+pub use follow::{Follow, Milestone, Progress};
 pub use settle::{Holder, ReadBack, Record};
 
 use entry::{DeviceSide, Entry, ProgressReply};
+use follow::Followed;
 use settle::Settlement;
 use struck::{Struck, StruckOff};
 use unnamed::Unnamed;
@@ -103,6 +106,7 @@ pub struct Ledger {
     deadlines: Deadlines<EntryKey>,
     last_deadline: Instant,
     anomalies: Vec<LedgerAnomaly>,
+    followed: Followed,
     capacity: usize,
     /// Tells the settle lane that an entry is ready.
     settle_changed: Rc<Notify>,
@@ -130,10 +134,22 @@ impl Ledger {
             deadlines: Deadlines::default(),
             last_deadline: Instant::START,
             anomalies: Vec::new(),
+            followed: Followed::default(),
             capacity,
             settle_changed,
             statistics,
         }
+    }
+
+    /// From now on notes what is wanted of the executions of each workload; `wake` is notified when
+    /// [`Ledger::take_progress`] has something new.
+    pub fn follow(&mut self, workloads: Vec<Follow>, wake: Rc<Notify>) {
+        self.followed = Followed::new(workloads, wake);
+    }
+
+    /// Takes the milestones since the last call, in the order in which they came.
+    pub fn take_progress(&mut self) -> Vec<Progress> {
+        self.followed.take()
     }
 
     /// Entries that are not struck off.
@@ -178,6 +194,7 @@ impl Ledger {
             let counts = self.counts(origin);
             counts.refuse(&Arc::from(TOO_MANY_OPEN));
             counts.find(Finding::Unverified, false);
+            self.followed.push(origin, Milestone::Ended(Class::Refused));
             return None;
         }
         let entry = Box::new(Entry::new(origin, planned_at, now, timeout_us));
@@ -187,7 +204,9 @@ impl Ledger {
         });
         let place = &mut self.slots[slot as usize];
         place.1 = Some(entry);
-        Some(EntryKey { slot, generation: place.0 })
+        let key = EntryKey { slot, generation: place.0 };
+        self.followed.entered(origin, key);
+        Some(key)
     }
 
     /// Counts a planned execution whose instant passed and that was never picked up.
@@ -195,6 +214,7 @@ impl Ledger {
         let counts = self.counts(origin);
         counts.due += 1;
         counts.decide(Class::Unsent);
+        self.followed.push(origin, Milestone::Ended(Class::Unsent));
     }
 
     /// The start was not picked up when it was entered: it waited for the generator until `now`.
@@ -233,6 +253,7 @@ impl Ledger {
         let Some(entry) = self.take(key) else { return };
         entry.record(Class::Refused, &mut self.statistics);
         self.counts(entry.origin).refuse(error);
+        self.over(key, &entry, Class::Refused, false);
         if entry.written.is_some() {
             self.answer_came(entry.origin.device, now);
         }
@@ -428,8 +449,16 @@ impl Ledger {
     pub fn settle(&mut self, key: EntryKey, now: Instant, read: &ReadBack, holder: Holder) {
         let Some(entry) = self.entry(key) else { return };
         match settle::settle(entry, read, now, holder) {
-            Settlement::Wait(until) => self.arm(key, until),
-            Settlement::Strike { class, findings } => self.strike(key, class, &findings),
+            Settlement::Wait(until) => {
+                if settle::is_timed_out_by_cloud(read) {
+                    self.tell_time_out(key);
+                }
+                self.arm(key, until);
+            }
+            Settlement::Strike { class, findings } => {
+                let late = class == Class::TimedOutCloud && settle::is_success(read);
+                self.strike_off(key, class, &findings, late);
+            }
         }
     }
 
@@ -505,6 +534,7 @@ impl Ledger {
         if self.by_id.contains_key(&id) {
             // Two starts with one id: the second has no execution of its own.
             self.counts(origin).started += 1;
+            self.followed.push(origin, Milestone::Started);
             self.strike(key, Class::Unfinished, &[(Finding::Contradicted, false)]);
             return;
         }
@@ -517,6 +547,7 @@ impl Ledger {
         let deadline = now.plus_micros(entry.timeout_us + settle::DEADLINE_MARGIN_US);
         self.by_id.insert(id, key);
         self.counts(origin).started += 1;
+        self.followed.push(origin, Milestone::Started);
         if ended {
             self.make_ready(key);
         }
@@ -544,8 +575,34 @@ impl Ledger {
         }
     }
 
+    /// For the operator the time-out is the end, whatever the device says later.
+    fn tell_time_out(&mut self, key: EntryKey) {
+        let Some(entry) = self.entry_mut(key) else { return };
+        let origin = entry.origin;
+        if !std::mem::replace(&mut entry.told, true) {
+            self.followed.push(origin, Milestone::Ended(Class::TimedOutCloud));
+        }
+    }
+
+    /// An entry that was taken out is over. `late`: after its time-out it succeeded all the same.
+    fn over(&mut self, key: EntryKey, entry: &Entry, class: Class, late: bool) {
+        if !entry.told {
+            self.followed.push(entry.origin, Milestone::Ended(class));
+        }
+        if late {
+            self.followed.push(entry.origin, Milestone::LateSuccess);
+        }
+        let change = self.followed.over(entry.origin, key, late || class == Class::Succeeded);
+        self.counts(entry.origin).devices_succeeded += change;
+    }
+
     fn strike(&mut self, key: EntryKey, class: Class, findings: &[(Finding, bool)]) {
+        self.strike_off(key, class, findings, false);
+    }
+
+    fn strike_off(&mut self, key: EntryKey, class: Class, findings: &[(Finding, bool)], late: bool) {
         let Some(entry) = self.take(key) else { return };
+        self.over(key, &entry, class, late);
         entry.record(class, &mut self.statistics);
         let planned =
             class == Class::TimedOutCloud && entry.side.end.is_some_and(|end| end.outlasts(entry.timeout_us));

@@ -14,7 +14,7 @@ mod forecast;
 use std::sync::Arc;
 
 use crate::protocol::TargetKind;
-use crate::scenario::{Group, Load, Scenario, Workload};
+use crate::scenario::{Group, Load, Rollout, Scenario, Workload};
 use crate::seed::{Seed, Subject};
 
 pub use arrivals::{Arrival, Arrivals, ShardArrivals, Step, stage_count};
@@ -23,6 +23,7 @@ pub use fingerprint::{DeviceFingerprint, Fingerprint};
 pub use forecast::{Forecast, GroupForecast};
 
 use candidates::Candidates;
+pub use candidates::{OwnDevices, RolloutOrder};
 
 /// A device of the run: its group and its index in the group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -150,6 +151,10 @@ impl Plan {
         match &of.load {
             Load::ArrivalRate(load) => load.stages.iter().map(arrivals::stage_count).sum(),
             Load::Once(load) => arrivals::share_of(load.devices, Candidates::of(self, of).count),
+            Load::Concurrency(load) => {
+                load.levels.iter().map(|level| level.from.max(level.to)).max().unwrap_or(0)
+            }
+            Load::Rollout(load) => self.order_of(workload, load).devices(),
         }
     }
 
@@ -158,6 +163,49 @@ impl Plan {
         let reaches = |workload: &&Workload| workload.groups.contains(&usize::from(group));
         let timeouts = self.scenario.workloads.iter().filter(reaches);
         timeouts.map(|workload| crate::units::micros(workload.command.timeout)).max().unwrap_or(0)
+    }
+
+    /// The order in which a workload's rollout goes through its devices; `None` if it has another load.
+    pub fn rollout_order(&self, workload: usize) -> Option<RolloutOrder> {
+        match &self.scenario.workloads[workload].load {
+            Load::Rollout(load) => Some(self.order_of(workload, load)),
+            Load::ArrivalRate(_) | Load::Once(_) | Load::Concurrency(_) => None,
+        }
+    }
+
+    fn order_of(&self, workload: usize, load: &Rollout) -> RolloutOrder {
+        let of = &self.scenario.workloads[workload];
+        let candidates = Candidates::of(self, of);
+        let order = self.seed.order(Subject::new(&of.name, 0), candidates.count);
+        RolloutOrder::new(candidates, order, load)
+    }
+
+    /// The devices of one shard among those that a workload can reach.
+    pub fn own_devices(&self, workload: usize, shard: usize, shards: usize) -> OwnDevices {
+        let candidates = Candidates::of(self, &self.scenario.workloads[workload]);
+        OwnDevices::new(self, &candidates, shard, shards)
+    }
+
+    /// How many devices of each group a workload is meant to reach.
+    pub fn reach(&self, workload: usize) -> Vec<u64> {
+        let of = &self.scenario.workloads[workload];
+        let all = Candidates::of(self, of).count;
+        let mut reach = vec![0; self.scenario.groups.len()];
+        match &of.load {
+            Load::Once(_) if self.planned(workload) < all => {
+                self.arrivals(workload).for_each(|arrival| reach[usize::from(arrival.device.group)] += 1);
+            }
+            Load::Rollout(load) if self.planned(workload) < all => {
+                let order = self.order_of(workload, load);
+                (0..order.devices()).for_each(|place| reach[usize::from(order.device(place).group)] += 1);
+            }
+            Load::ArrivalRate(_) | Load::Once(_) | Load::Concurrency(_) | Load::Rollout(_) => {
+                of.groups
+                    .iter()
+                    .for_each(|group| reach[*group] = u64::from(self.scenario.groups[*group].count));
+            }
+        }
+        reach
     }
 
     /// How many executions the whole run starts at the least.

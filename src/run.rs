@@ -27,12 +27,12 @@ use tokio_util::sync::CancellationToken;
 use crate::backend;
 use crate::clock::{Clock, Instant, Stopwatch};
 use crate::control::{Control, Stop};
-use crate::driver::{ApiAddress, CallError, CommandsApi, HttpApi};
+use crate::driver::{ApiAddress, CallError, CommandsApi, HttpApi, RolloutControl};
 use crate::exit::Exit;
 use crate::plan::Plan;
 use crate::protocol::{CommandArn, CommandPayload, CreateCommandRequest};
 use crate::report::{self, Environment, RunReport, WallClock};
-use crate::scenario::{Command, Embedded, Scenario, Target, Transport};
+use crate::scenario::{Command, Embedded, Load, Scenario, Target, Transport};
 use crate::seed::Seed;
 use crate::stats::{Phase, Snapshot};
 use crate::transport::Listener;
@@ -149,6 +149,11 @@ enum SetupError {
     Elsewhere { target: &'static str, key: &'static str, ours: String, theirs: String, arn: String },
     #[error("slice {} of {} has no device: the fleet has {devices}", slice.number + 1, slice.of)]
     EmptySlice { slice: Slice, devices: u64 },
+    #[error(
+        "`workloads.{workload}.load.rollout` decides on the counts of the whole fleet, which a slice does not know: \
+         leave out --slice"
+    )]
+    SlicedRollout { workload: String },
     #[error("a command `{name}` exists already with another payload; give this one another name")]
     OtherPayload { name: String },
 }
@@ -209,6 +214,12 @@ impl<'a> Run<'a> {
         if self.device_count() == 0 {
             let (slice, devices) = (self.options.slice, self.options.scenario.device_count());
             return Err(SetupError::EmptySlice { slice, devices });
+        }
+        let is_rollout = |workload: &&crate::scenario::Workload| matches!(workload.load, Load::Rollout(_));
+        if let Some(rollout) = self.options.scenario.workloads.iter().find(is_rollout)
+            && !self.options.slice.is_whole()
+        {
+            return Err(SetupError::SlicedRollout { workload: rollout.name.clone() });
         }
         match self.options.scenario.target.clone() {
             Target::Embedded(target) => self.against_embedded(target).await,
@@ -378,7 +389,19 @@ impl<'a> Run<'a> {
         let sizes = self.options.slice.group_sizes(&self.plan);
         let planned = self.options.slice.planned(&self.plan);
         let load = self.plan.load_us().map(Duration::from_micros);
+        let workloads = 0..scenario.workloads.len();
+        let rollouts = workloads.clone().filter_map(|number| self.rollout(number)).collect();
+        let reach = workloads.map(|number| self.options.slice.reach(&self.plan, number)).collect();
         Collector::new(Arc::new(scenario.shape()), sizes, shards, epoch, planned, load)
+            .reaching(reach, rollouts)
+    }
+
+    fn rollout(&self, number: usize) -> Option<RolloutControl> {
+        let workload = &self.options.scenario.workloads[number];
+        let Load::Rollout(load) = &workload.load else { return None };
+        let bounds = self.plan.rollout_order(number)?.bounds().to_vec();
+        let begin_us = crate::units::micros(workload.start_after);
+        Some(RolloutControl::new(number, &workload.name, load, bounds, begin_us))
     }
 
     fn end(self, performed: Result<(Collector, Ending), SetupError>) -> RunReport {
@@ -387,7 +410,8 @@ impl<'a> Run<'a> {
                 SetupError::Start { .. } => Exit::Software,
                 SetupError::NotVirtual { .. }
                 | SetupError::OutsideNotVirtual { .. }
-                | SetupError::EmptySlice { .. } => Exit::Data,
+                | SetupError::EmptySlice { .. }
+                | SetupError::SlicedRollout { .. } => Exit::Data,
                 _ => Exit::Unavailable,
             };
             let mut collector = self.collector(1, self.begun);
@@ -409,6 +433,9 @@ impl<'a> Run<'a> {
         debug_assert_eq!(snapshot.phase, Phase::Done, "a report is made of a finished run");
         let verdict = verdict::judge(&scenario, &snapshot);
         let mut exit = if ending.problem.is_none() { judged_exit(&verdict) } else { Exit::Ok };
+        if ending.rollout_aborted {
+            exit = exit.or(Exit::RolloutAborted);
+        }
         let mut problem = None;
         if let Some((code, text)) = ending.problem {
             exit = exit.or(code);

@@ -46,7 +46,10 @@ pub use client_id::ClientIdTemplate;
 pub use connect::{Auth, Backoff, Connect, Drops, Jitter, MqttVersion};
 pub use files::{FileError, Files, Folder};
 pub use load::{LoadError, load, load_with, parse, parse_in, parse_with};
-pub use loads::{ArrivalRate, Load, Once, Spacing, Stage};
+pub use loads::{
+    AbortStatus, AbortWhen, ArrivalRate, Batch, BatchSize, Concurrency, Growth, IncreaseAfter, Level, Load,
+    Once, Retry, Rollout, Spacing, Stage,
+};
 pub use manners::{Manners, SlowStart, WhenBusy};
 pub use overrides::Overrides;
 pub use problems::{Problem, Problems};
@@ -314,6 +317,8 @@ pub enum Metric {
     Class(Class),
     /// Everything the API answered with an id.
     Started,
+    /// Devices that have succeeded, by the last execution of each.
+    DevicesSucceeded,
     /// A ledger finding.
     Finding(Finding),
     /// Anomalies that nothing planned explains.

@@ -55,6 +55,8 @@ pub enum Purpose {
     Malformed = 18,
     /// The wait before a refused start is sent again.
     StartRetry = 19,
+    /// How long a user of a closed loop thinks.
+    Think = 20,
 }
 
 /// Who a draw is for: (name, index in it), never a fleet-wide number.

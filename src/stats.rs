@@ -6,6 +6,7 @@
 
 mod histogram;
 mod names;
+mod rollout;
 mod series;
 mod snapshot;
 mod statistics;
@@ -13,6 +14,9 @@ mod windows;
 
 pub use histogram::{Histogram, Percentile};
 pub use names::{Class, Finding, Outcome, Span};
+pub use rollout::{
+    AbortGauge, BatchCounts, BatchProgress, RateStep, RolloutProgress, RolloutState, StuckDevice,
+};
 pub use series::Series;
 pub use snapshot::{Anomaly, CpuUse, Event, GroupGauge, Phase, Second, Snapshot};
 pub use statistics::{Counts, FindingCount, Part, Shape, Statistics};

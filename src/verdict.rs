@@ -110,7 +110,9 @@ fn unexplained() -> Threshold {
 
 fn judge_one(threshold: &Threshold, snapshot: &Snapshot) -> Judged {
     let done = snapshot.phase == Phase::Done;
-    let early = !done && snapshot.load_elapsed.is_none_or(|elapsed| elapsed < threshold.after);
+    let at_the_end = threshold.metric == Metric::DevicesSucceeded;
+    let early =
+        !done && (at_the_end || snapshot.load_elapsed.is_none_or(|elapsed| elapsed < threshold.after));
     let observed = observe(threshold, snapshot, done);
     let passed = match observed {
         _ if early => None,
@@ -144,7 +146,12 @@ fn observe(threshold: &Threshold, snapshot: &Snapshot, done: bool) -> Option<f64
     }
     match threshold.aggregate {
         Aggregate::Rate => {
-            let of = if done { counts.due } else { counts.decided() };
+            let of = match threshold.metric {
+                // Started or not.
+                Metric::DevicesSucceeded => reach(threshold, snapshot),
+                _ if done => counts.due,
+                _ => counts.decided(),
+            };
             let part = match threshold.metric {
                 // Open ones have started, but are not among the decided ones yet.
                 Metric::Started if !done => counts.decided_started(),
@@ -154,6 +161,16 @@ fn observe(threshold: &Threshold, snapshot: &Snapshot, done: bool) -> Option<f64
         }
         _ => Some(count_of(threshold, snapshot, &counts) as f64),
     }
+}
+
+/// Devices that the workloads of the threshold are meant to reach; one that two of them reach counts twice.
+fn reach(threshold: &Threshold, snapshot: &Snapshot) -> u64 {
+    let is_meant = |number: usize, only: Option<usize>| only.is_none_or(|only| only == number);
+    let workloads = snapshot.reach.iter().enumerate().filter(|(w, _)| is_meant(*w, threshold.workload));
+    workloads
+        .flat_map(|(_, groups)| groups.iter().enumerate().filter(|(g, _)| is_meant(*g, threshold.group)))
+        .map(|(_, devices)| devices)
+        .sum()
 }
 
 /// Which outcomes a latency-like metric covers: success only for spans that end in an answer,
@@ -175,6 +192,7 @@ fn count_of(threshold: &Threshold, snapshot: &Snapshot, counts: &Counts) -> u64 
         },
         Metric::Class(class) => counts.class(class),
         Metric::Started => counts.started,
+        Metric::DevicesSucceeded => u64::try_from(counts.devices_succeeded).unwrap_or(0),
         Metric::Finding(finding) => counts.finding(finding).total(),
         Metric::Unexplained => counts.unexplained(),
         Metric::Reconnects => match threshold.group {

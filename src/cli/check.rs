@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::exit::Exit;
 use crate::plan::{Forecast, Plan, stage_count};
-use crate::scenario::{Load, Scenario, Spacing, Stage};
+use crate::scenario::{BatchSize, IncreaseAfter, Level, Load, Rollout, Scenario, Spacing, Stage};
 use crate::seed::Seed;
 use crate::units::{Rate, human_count, human_micros, micros};
 
@@ -188,7 +188,38 @@ fn load_lines(load: &Load) -> Vec<String> {
                 human_micros(micros(load.within))
             )]
         }
+        Load::Concurrency(load) => load.levels.iter().map(level_line).collect(),
+        Load::Rollout(load) => rollout_lines(load),
     }
+}
+
+fn level_line(level: &Level) -> String {
+    let (from, to) = (human_count(level.from), human_count(level.to));
+    let level_words = if level.from == level.to { from } else { format!("{from} to {to}") };
+    format!(
+        "{level_words} in flight for {}; how many starts that is, feedback says",
+        human_micros(micros(level.duration))
+    )
+}
+
+fn rollout_lines(load: &Rollout) -> Vec<String> {
+    let mut lines = vec![format!("rollout at {}; how long it takes, feedback says", load.base_rate)];
+    if let Some(growth) = &load.growth {
+        let after = match growth.after {
+            IncreaseAfter::Notified(count) => format!("{} devices told", human_count(count)),
+            IncreaseAfter::Succeeded(count) => format!("{} devices that succeed", human_count(count)),
+        };
+        lines.push(format!("×{} after every {after}, up to {}", growth.factor, growth.max_rate));
+    }
+    lines.extend(load.batches.iter().map(|batch| {
+        let devices = match batch.devices {
+            BatchSize::Count(count) => format!("{} devices", human_count(count)),
+            BatchSize::Share(share) => format!("{share} of the devices"),
+            BatchSize::Rest => "all devices that are left".to_owned(),
+        };
+        format!("batch {}: {devices}", batch.name)
+    }));
+    lines
 }
 
 fn stage_line(stage: &Stage, spacing: &str) -> String {

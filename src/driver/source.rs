@@ -3,16 +3,27 @@
 //! An open loop is the plan itself; in a stepped one the conductor says each step while the run goes
 //! on. Sources know instants as µs since the start of the load, and only their own shard's devices.
 
+mod closed;
+mod release;
+
 use std::collections::VecDeque;
 
-use crate::plan::{Arrival, Plan, ShardArrivals, Step};
-use crate::scenario::Load;
+use crate::ledger::{Follow, Milestone, Progress};
+use crate::plan::{Arrival, DeviceId, Plan, ShardArrivals, Step};
+use crate::scenario::{Load, Metric, Scenario};
+use crate::stats::{Statistics, StuckDevice};
+
+use super::rollout::Release;
+use closed::ClosedLoop;
+use release::Released;
 
 /// What the conductor tells the sources of one workload, those of all shards alike.
 #[derive(Debug, Clone, PartialEq)]
 pub enum SourceCommand {
     /// This step comes next.
     Step(Step),
+    /// A rollout goes on like this.
+    Release(Release),
     /// Nothing more comes.
     End,
 }
@@ -36,14 +47,37 @@ enum Source {
     /// An open loop whose steps are decided while it runs.
     #[cfg_attr(not(test), expect(dead_code, reason = "no load of this release is stepped"))]
     Stepped { steps: VecDeque<ShardArrivals>, ended: bool },
+    /// The next start follows an end.
+    ClosedLoop(Box<ClosedLoop>),
+    /// A rollout: the next device is told when the conductor says so.
+    Rollout(Box<Released>),
+}
+
+/// What the sources want to hear of the executions of each workload, and what thresholds do.
+pub fn follows(scenario: &Scenario) -> Vec<Follow> {
+    let by_devices = scenario.thresholds.iter().any(|threshold| threshold.metric == Metric::DevicesSucceeded);
+    let follow = |load: &Load| match load {
+        Load::ArrivalRate(_) | Load::Once(_) => Follow { progress: false, results: by_devices },
+        Load::Concurrency(_) | Load::Rollout(_) => Follow { progress: true, results: by_devices },
+    };
+    scenario.workloads.iter().map(|workload| follow(&workload.load)).collect()
 }
 
 impl Sources {
     pub fn new(plan: &Plan, shard: usize, shards: usize) -> Self {
-        let sources = (0..).zip(&plan.scenario().workloads).map(|(number, workload)| match workload.load {
+        let sources = (0..).zip(&plan.scenario().workloads).map(|(number, workload)| match &workload.load {
             Load::ArrivalRate(_) | Load::Once(_) => {
                 Source::Planned(Box::new(plan.arrivals_of(number, shard, shards)))
             }
+            Load::Concurrency(load) => {
+                Source::ClosedLoop(Box::new(ClosedLoop::new(plan, number, load, shard, shards)))
+            }
+            Load::Rollout(load) => match plan.rollout_order(number) {
+                Some(order) => {
+                    Source::Rollout(Box::new(Released::new(plan, number, order, load.retry, (shard, shards))))
+                }
+                None => unreachable!("every rollout has an order"),
+            },
         });
         Self { by_workload: sources.collect(), plan: plan.clone(), shard, shards }
     }
@@ -59,13 +93,60 @@ impl Sources {
         self.by_workload[source].take()
     }
 
-    /// Whether nothing more comes from any of them.
-    pub fn are_exhausted(&self) -> bool {
-        self.by_workload.iter().all(Source::is_exhausted)
+    /// Whether nothing more comes from any of them, at this instant of the load or later.
+    pub fn are_exhausted(&self, now_us: u64) -> bool {
+        self.by_workload.iter().all(|source| source.is_exhausted(now_us))
+    }
+
+    /// The arrival that was taken goes to the device that the shard knows by `slot`.
+    pub fn picked(&mut self, arrival: &Arrival, slot: u32, statistics: &mut Statistics) {
+        if let Some(Source::Rollout(rollout)) = self.by_workload.get_mut(usize::from(arrival.workload)) {
+            rollout.picked(slot, arrival, statistics);
+        }
+    }
+
+    /// What has become of executions by now.
+    pub fn heard(&mut self, progress: &[Progress], now_us: u64, statistics: &mut Statistics) {
+        for one in progress {
+            match self.by_workload.get_mut(usize::from(one.origin.workload)) {
+                Some(Source::ClosedLoop(users)) if matches!(one.milestone, Milestone::Ended(_)) => {
+                    users.ended(now_us);
+                }
+                Some(Source::Rollout(rollout)) => rollout.heard(one, now_us, statistics),
+                Some(Source::Planned(_) | Source::Stepped { .. } | Source::ClosedLoop(_)) | None => {}
+            }
+        }
+    }
+
+    /// Time has come to `now_us`.
+    pub fn pass(&mut self, now_us: u64) {
+        for source in &mut self.by_workload {
+            if let Source::ClosedLoop(users) = source {
+                users.pass(now_us);
+            }
+        }
+    }
+
+    /// Nothing more is started, whatever has been planned.
+    pub fn end(&mut self, statistics: &mut Statistics) {
+        for source in &mut self.by_workload {
+            if let Source::Rollout(rollout) = source {
+                rollout.end(statistics);
+            }
+        }
+    }
+
+    /// The first devices of each rollout that have not succeeded.
+    pub fn stuck(&self, most: usize, device_of: impl Fn(u32) -> Option<DeviceId>) -> Vec<StuckDevice> {
+        let rollouts = self.by_workload.iter().filter_map(|source| match source {
+            Source::Rollout(rollout) => Some(rollout),
+            Source::Planned(_) | Source::Stepped { .. } | Source::ClosedLoop(_) => None,
+        });
+        rollouts.flat_map(|rollout| rollout.stuck(most, &device_of)).collect()
     }
 
     /// A command for the source of a workload; one of another kind has no use for it.
-    pub fn tell(&mut self, workload: u16, command: &SourceCommand) {
+    pub fn tell(&mut self, workload: u16, command: &SourceCommand, statistics: &mut Statistics) {
         let number = usize::from(workload);
         let Some(source) = self.by_workload.get_mut(number) else { return };
         match (source, command) {
@@ -73,7 +154,12 @@ impl Sources {
                 steps.push_back(self.plan.step_arrivals_of(number, step, self.shard, self.shards));
             }
             (Source::Stepped { ended, .. }, SourceCommand::End) => *ended = true,
-            (Source::Planned(_) | Source::Stepped { .. }, _) => {}
+            (Source::Rollout(rollout), SourceCommand::Release(release)) => rollout.release(*release),
+            (Source::Rollout(rollout), SourceCommand::End) => rollout.end(statistics),
+            (
+                Source::Planned(_) | Source::Stepped { .. } | Source::ClosedLoop(_) | Source::Rollout(_),
+                SourceCommand::Step(_) | SourceCommand::Release(_) | SourceCommand::End,
+            ) => {}
         }
     }
 
@@ -88,6 +174,8 @@ impl Source {
         let head = match self {
             Source::Planned(arrivals) => arrivals.peek(),
             Source::Stepped { steps, .. } => steps.iter().find_map(ShardArrivals::peek),
+            Source::ClosedLoop(users) => return users.next_us(),
+            Source::Rollout(rollout) => return rollout.next_us(),
         };
         head.map(|arrival| arrival.at_us)
     }
@@ -101,11 +189,15 @@ impl Source {
                 }
                 steps.front_mut()?.next()
             }
+            Source::ClosedLoop(users) => users.take(),
+            Source::Rollout(rollout) => rollout.take(),
         }
     }
 
-    fn is_exhausted(&self) -> bool {
+    fn is_exhausted(&self, now_us: u64) -> bool {
         match self {
+            Source::ClosedLoop(users) => users.is_exhausted(now_us),
+            Source::Rollout(rollout) => rollout.is_exhausted(),
             Source::Planned(arrivals) => arrivals.peek().is_none(),
             Source::Stepped { steps, ended } => *ended && steps.iter().all(|step| step.peek().is_none()),
         }
@@ -156,19 +248,20 @@ mod tests {
         let mut taken = Vec::new();
         for shard in 0..2 {
             let mut sources = sources(shard);
-            sources.tell(0, &step(0, 1_000_000));
+            let mut none = Statistics::new(Arc::default());
+            sources.tell(0, &step(0, 1_000_000), &mut none);
             assert!(sources.next_us() < Some(2_000_000), "the step is due before the burst");
             taken.extend(drain(&mut sources));
-            assert!(!sources.are_exhausted(), "another step may come");
-            sources.tell(0, &step(1, 90_000_000));
-            sources.tell(0, &SourceCommand::End);
-            assert!(!sources.are_exhausted(), "the last step is not over");
+            assert!(!sources.are_exhausted(0), "another step may come");
+            sources.tell(0, &step(1, 90_000_000), &mut none);
+            sources.tell(0, &SourceCommand::End, &mut none);
+            assert!(!sources.are_exhausted(0), "the last step is not over");
             assert!(sources.next_us() >= Some(90_000_000));
             taken.extend(drain(&mut sources));
-            assert!(sources.are_exhausted());
+            assert!(sources.are_exhausted(0));
             // A command for a source that has no use for it, or for none at all.
-            sources.tell(1, &step(7, 0));
-            sources.tell(9, &step(7, 0));
+            sources.tell(1, &step(7, 0), &mut none);
+            sources.tell(9, &step(7, 0), &mut none);
             assert_eq!(sources.next_us(), None);
         }
         taken.sort_unstable();

@@ -116,6 +116,8 @@ pub(super) struct Entry {
     pub written: Option<Instant>,
     pub answered: Option<Instant>,
     pub id: Option<ExecutionId>,
+    /// Whoever follows it has heard of its time-out.
+    pub told: bool,
     pub side: DeviceSide,
 }
 
@@ -129,6 +131,7 @@ impl Entry {
             written: None,
             answered: None,
             id: None,
+            told: false,
             side: DeviceSide::default(),
         }
     }

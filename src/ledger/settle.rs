@@ -68,6 +68,17 @@ pub(super) fn settle(entry: &Entry, read: &ReadBack, now: Instant, holder: Holde
     }
 }
 
+/// Whether the record says that the cloud's timer ended it, and nobody has answered since.
+pub(super) fn is_timed_out_by_cloud(read: &ReadBack) -> bool {
+    let by_cloud = |record: &Record| record.status == Status::TimedOut && record.completed_after_us.is_none();
+    matches!(read, ReadBack::Record(record) if by_cloud(record))
+}
+
+/// Whether the record says that it succeeded, in time or not.
+pub(super) fn is_success(read: &ReadBack) -> bool {
+    matches!(read, ReadBack::Record(record) if record.status == Status::Succeeded)
+}
+
 fn with_record(entry: &Entry, record: &Record, now: Instant, holder: Holder) -> Settlement {
     let in_time = record.completed_after_us.is_some_and(|us| us < entry.timeout_us);
     let class = match record.status {

@@ -152,6 +152,7 @@ impl Arrivals {
                 this.choice = Choice::Once(this.seed.order(this.subject, this.candidates.count));
                 this
             }
+            Load::Concurrency(_) | Load::Rollout(_) => Self::with(plan, workload, Times::Never),
         }
     }
 

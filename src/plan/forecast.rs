@@ -2,7 +2,7 @@
 //! long it takes. Arithmetic on planned rates and on some of the very decisions that the run will
 //! make; what feedback decides is not in it.
 
-use crate::scenario::{Aggregate, Comparison, Metric, OutcomeKind, Threshold, Workload};
+use crate::scenario::{Aggregate, Comparison, Load, Metric, OutcomeKind, Threshold, Workload};
 use crate::stats::Span;
 use crate::units::{human_micros, micros};
 
@@ -61,7 +61,7 @@ impl Plan {
         Forecast {
             groups: groups.collect(),
             in_flight: (0..self.scenario.workloads.len()).map(|w| self.in_flight(w, &samples)).sum(),
-            has_feedback: self.scenario.workloads.iter().any(|workload| workload.load.duration().is_none()),
+            has_feedback: self.scenario.workloads.iter().any(|workload| workload.load.follows_feedback()),
             connect_us: connects.max().unwrap_or(0),
             load_us: self.load_us(),
             drain_us: drains
@@ -110,8 +110,11 @@ impl Plan {
                 self.part(workload, *group) * samples[*group].mean(|decision| decision.open_us(timeout_us))
             })
             .sum();
-        let by_rate = self.peak_rate(number, workload) * open_us / 1e6;
-        if workload.load.duration().is_none() { by_rate } else { by_rate.min(self.planned(number) as f64) }
+        match workload.load {
+            // Its level is what is asked for.
+            Load::Concurrency(_) => self.planned(number) as f64,
+            _ => (self.peak_rate(number, workload) * open_us / 1e6).min(self.planned(number) as f64),
+        }
     }
 
     /// Executions a second at the peak; a burst is spread over the time it takes, at least a second.
@@ -119,7 +122,9 @@ impl Plan {
     fn peak_rate(&self, number: usize, workload: &Workload) -> f64 {
         let planned = workload.load.peak_rate().per_second();
         match workload.load.duration() {
-            Some(duration) if planned <= 0.0 => self.planned(number) as f64 / duration.as_secs_f64().max(1.0),
+            Some(duration) if planned <= 0.0 && !workload.load.follows_feedback() => {
+                self.planned(number) as f64 / duration.as_secs_f64().max(1.0)
+            }
             _ => planned,
         }
     }

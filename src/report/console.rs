@@ -7,6 +7,7 @@ mod executions;
 mod generator;
 mod latency;
 mod paint;
+mod rollout;
 
 use std::fmt::Write as _;
 
@@ -44,6 +45,7 @@ fn summary(report: &RunReport, style: Style, width: usize, every_span: bool) -> 
     fleet(&mut page, report);
     if report.snapshot.load_elapsed.is_some() {
         executions::executions(&mut page, report);
+        rollout::rollouts(&mut page, report);
         executions::ledger(&mut page, report);
         latency::table(&mut page, &report.snapshot);
         if every_span {

@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use super::words::{position, printable, share, speed_up};
-use crate::stats::{Event, Part, Phase, Second, Snapshot};
-use crate::units::{human_count, human_micros};
+use crate::stats::{Event, Part, Phase, RolloutProgress, Second, Snapshot};
+use crate::units::{Rate, human_count, human_micros};
 
 /// Where the run stands and what happened in the last `interval` (at least one second).
 ///
@@ -90,12 +90,18 @@ fn load(snapshot: &Snapshot, window: &[Second]) -> Vec<String> {
     if !percentiles.is_empty() {
         columns.push(percentiles.join(" "));
     }
+    columns.extend(snapshot.rollouts.iter().filter(|rollout| rollout.counts.released > 0).map(rollout));
     columns.push(format!("in flight {}", human_count(open(snapshot))));
     columns.push(format!("failed {}", share(sum(|s| s.other), decided)));
     if let Some(lag) = bound(window, |s| s.schedule_lag_us_p99.max(s.device_lag_us_p99)) {
         columns.push(format!("lag p99 {lag}"));
     }
     columns
+}
+
+fn rollout(rollout: &RolloutProgress) -> String {
+    let (good, devices) = (human_count(rollout.counts.good_devices()), human_count(rollout.devices));
+    format!("rollout {good} of {devices} at {}", Rate::from_per_second(rollout.rate()))
 }
 
 fn drain(snapshot: &Snapshot) -> Vec<String> {

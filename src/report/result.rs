@@ -4,6 +4,7 @@
 //! becomes this tree is in `build`; other renderings of a finished run can be made from the tree alone.
 
 mod build;
+mod rollouts;
 
 use std::collections::BTreeMap;
 
@@ -14,6 +15,7 @@ pub(super) use build::load_cpu;
 pub use build::run_result;
 
 use super::RunReport;
+use rollouts::RolloutResult;
 
 /// The name of the format's JSON Schema; the number in it is [`VERSION`].
 pub const SCHEMA: &str = "result.v1.schema.json";
@@ -62,6 +64,9 @@ pub struct RunResult {
     /// nothing.
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
     pub noted: BTreeMap<String, u64>,
+    /// Rollouts by workload; absent without one.
+    #[serde(skip_serializing_if = "IndexMap::is_empty", default)]
+    pub rollouts: IndexMap<String, RolloutResult>,
     /// What was lost, doubled or contradicted.
     pub ledger: Ledger,
     /// Oldest first.

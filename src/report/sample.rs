@@ -105,6 +105,9 @@ pub fn empty(phase: Phase, elapsed_s: u64) -> Snapshot {
         stopped: false,
         events: Arc::default(),
         anomalies: Arc::default(),
+        reach: Arc::default(),
+        rollouts: Vec::new(),
+        stuck: Arc::default(),
     }
 }
 

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Instant;
+use crate::driver::{Release, RolloutControl, RolloutStep};
 use crate::stats::{
-    Anomaly, CpuUse, Event, GroupGauge, Part, Percentile, Phase, Second, Series, Shape, Snapshot, Span,
-    Statistics,
+    Anomaly, CpuUse, Event, GroupGauge, Part, Percentile, Phase, RolloutProgress, Second, Series, Shape,
+    Snapshot, Span, Statistics, StuckDevice,
 };
 use crate::units::MICROS_PER_SECOND;
 
@@ -48,6 +49,9 @@ pub(super) struct Collector {
     series: Series,
     events: Vec<Event>,
     anomalies: Vec<Anomaly>,
+    reach: Arc<Vec<Vec<u64>>>,
+    rollouts: Vec<RolloutControl>,
+    stuck: Vec<StuckDevice>,
     /// CPU of shards (each) and backend at the last published second.
     cpu_before: (Vec<Duration>, Duration),
     cpu: CpuUse,
@@ -86,6 +90,9 @@ impl Collector {
             series: Series::default(),
             events: Vec::new(),
             anomalies: Vec::new(),
+            reach: Arc::default(),
+            rollouts: Vec::new(),
+            stuck: Vec::new(),
             cpu: CpuUse::default(),
             published: 0,
             report_gap: Duration::ZERO,
@@ -96,6 +103,35 @@ impl Collector {
             phase: Phase::Connect,
             stopped: false,
         }
+    }
+
+    /// The same, for workloads that are meant to reach so many devices (by workload and group), some of
+    /// them by rollouts.
+    #[must_use]
+    pub fn reaching(mut self, reach: Vec<Vec<u64>>, rollouts: Vec<RolloutControl>) -> Self {
+        (self.reach, self.rollouts) = (Arc::new(reach), rollouts);
+        self
+    }
+
+    /// How each rollout begins, by workload.
+    pub fn first_releases(&self) -> Vec<(usize, Release)> {
+        self.rollouts.iter().map(|rollout| (rollout.workload(), rollout.first())).collect()
+    }
+
+    /// What the rollouts want done after the last published second, at this instant of the load.
+    pub fn lead_rollouts(&mut self, now_us: u64) -> Vec<(usize, RolloutStep)> {
+        let mut steps = Vec::new();
+        for rollout in &mut self.rollouts {
+            let workload = rollout.workload();
+            let new = rollout.second(now_us, self.totals.rollout(workload));
+            steps.extend(new.into_iter().map(|step| (workload, step)));
+        }
+        steps
+    }
+
+    /// The load has ended.
+    pub fn stop_rollouts(&mut self) {
+        self.rollouts.iter_mut().for_each(RolloutControl::stop);
     }
 
     /// Notes something worth a line.
@@ -153,6 +189,7 @@ impl Collector {
             second.add(&report.statistics);
             let shard = &mut self.shards[report.shard];
             (shard.online, shard.cpu) = (report.online, report.cpu);
+            self.stuck.extend(report.stuck);
             let room = Snapshot::ANOMALIES_KEPT - self.anomalies.len();
             self.anomalies.extend(report.anomalies.into_iter().take(room));
         }
@@ -224,6 +261,7 @@ impl Collector {
             self.totals.drop_from("executions nobody here started", self.shards[shard].foreign);
         }
         self.phase = Phase::Done;
+        keep_first(&mut self.stuck);
     }
 
     /// What outputs read.
@@ -261,6 +299,13 @@ impl Collector {
             stopped: self.stopped,
             events: Arc::new(self.events.clone()),
             anomalies: Arc::new(self.anomalies.clone()),
+            reach: Arc::clone(&self.reach),
+            rollouts: self
+                .rollouts
+                .iter()
+                .map(|rollout| rollout.progress(self.totals.rollout(rollout.workload())))
+                .collect(),
+            stuck: if self.phase == Phase::Done { Arc::new(self.stuck.clone()) } else { Arc::default() },
         }
     }
 
@@ -300,6 +345,20 @@ impl Collector {
         let last = self.shards.iter().map(|shard| shard.last_deadline).max().unwrap_or_default();
         self.drain_until.map_or(last, |until| last.min(until))
     }
+}
+
+/// Each shard has listed its first ones; of all of them the first are those of each rollout that come
+/// first in the fleet.
+fn keep_first(stuck: &mut Vec<StuckDevice>) {
+    stuck.sort_by_key(|device| (device.workload, device.number));
+    let (mut workload, mut kept) = (None, 0);
+    stuck.retain(|device| {
+        if workload.replace(device.workload) != Some(device.workload) {
+            kept = 0;
+        }
+        kept += 1;
+        kept <= RolloutProgress::STUCK_KEPT
+    });
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use crate::backend;
 use crate::clock::{Clock, Instant};
 use crate::control::{Control, Stop};
+use crate::driver::{RolloutStep, SourceCommand};
 use crate::exit::Exit;
 use crate::plan::Plan;
 use crate::stats::Phase;
@@ -36,6 +37,8 @@ const LEAD_US: u64 = 20_000;
 pub(super) struct Ending {
     /// Stopped by the user.
     pub stopped: bool,
+    /// A rollout stopped it.
+    pub rollout_aborted: bool,
     /// Why it could not be done, with its exit code.
     pub problem: Option<(Exit, String)>,
 }
@@ -104,6 +107,7 @@ impl Conductor<'_> {
         if !self.collector.take(report, now, self.backend_cpu()) {
             return;
         }
+        self.lead_rollouts(now);
         // Whether a threshold stops the run must not depend on who looks, and when.
         let may_abort = self.options.scenario.thresholds.iter().any(|threshold| threshold.abort);
         let is_picture = self.pictures.is_due();
@@ -123,6 +127,29 @@ impl Conductor<'_> {
     /// Of a backend outside nothing is known.
     fn backend_cpu(&self) -> Duration {
         self.backend.as_ref().map_or(Duration::ZERO, backend::Handle::cpu)
+    }
+
+    /// Rollouts decide on every merged second, once.
+    fn lead_rollouts(&mut self, now: Instant) {
+        let begin =
+            self.collector.load_begin.filter(|begin| self.collector.phase == Phase::Load && now >= *begin);
+        let Some(begin) = begin else { return };
+        for (workload, step) in self.collector.lead_rollouts(now.micros_since(begin)) {
+            match step {
+                RolloutStep::Release(release) => self.tell(workload, &SourceCommand::Release(release)),
+                RolloutStep::Event(text) => self.collector.event(now, text),
+                RolloutStep::End => self.tell(workload, &SourceCommand::End),
+                RolloutStep::Abort => {
+                    self.ending.rollout_aborted = true;
+                    self.stop_load();
+                }
+            }
+        }
+    }
+
+    fn tell(&self, workload: usize, command: &SourceCommand) {
+        let workload = u16::try_from(workload).unwrap_or(u16::MAX);
+        self.shards.send_all(|| ShardCommand::Source(workload, command.clone()));
     }
 
     fn abort_if_asked(&mut self, verdict: &Verdict) {
@@ -207,6 +234,9 @@ impl Conductor<'_> {
         if online == self.devices {
             let begin = now.plus_micros(LEAD_US);
             self.collector.load_begin = Some(begin);
+            for (workload, release) in self.collector.first_releases() {
+                self.tell(workload, &SourceCommand::Release(release));
+            }
             self.shards.send_all(|| ShardCommand::Begin(begin));
             self.enter(Phase::Load, now, "all devices subscribed, load begins");
             return;
@@ -233,6 +263,7 @@ impl Conductor<'_> {
 
     /// A user who stops wants nothing more sent; a threshold that aborts wants what is due judged.
     fn stop_load(&mut self) {
+        self.collector.stop_rollouts();
         let abandon = self.ending.stopped;
         self.shards.send_all(|| ShardCommand::StopLoad { abandon });
         if self.collector.phase <= Phase::Load {

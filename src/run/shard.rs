@@ -17,7 +17,7 @@ use crate::fleet::{self, Fleet};
 use crate::ledger::{Holder, Ledger, LedgerAnomaly};
 use crate::plan::Plan;
 use crate::scenario::{self, Via};
-use crate::stats::{Anomaly, Statistics};
+use crate::stats::{Anomaly, Statistics, StuckDevice};
 use crate::units::MICROS_PER_SECOND;
 
 use super::direct::DirectApi;
@@ -33,7 +33,6 @@ pub(super) enum ShardCommand {
     /// The load begins at this instant.
     Begin(Instant),
     /// What the source of a workload does next.
-    #[expect(dead_code, reason = "no load of this release is decided while it goes on")]
     Source(u16, SourceCommand),
     /// Start nothing more; with `abandon` not even what waits for a connection.
     StopLoad { abandon: bool },
@@ -59,6 +58,8 @@ pub(super) struct ShardReport {
     pub ended: usize,
     pub last_deadline: Instant,
     pub anomalies: Vec<Anomaly>,
+    /// At the shard's end: the first devices of each rollout that have not succeeded.
+    pub stuck: Vec<StuckDevice>,
     pub foreign: u64,
     pub cpu: Duration,
     pub last_error: Option<String>,
@@ -187,6 +188,8 @@ impl Shard {
         let timers_changed = Rc::new(Notify::new());
         let statistics = Statistics::new(Arc::new(plan.scenario().shape()));
         let ledger = Rc::new(RefCell::new(Ledger::new(statistics, Rc::clone(&settle_changed))));
+        let follows = driver::follows(plan.scenario());
+        ledger.borrow_mut().follow(follows, Rc::clone(&timers_changed));
         let stop = CancellationToken::new();
         let fleet = Rc::new(Fleet::new(
             fleet::Setup {
@@ -276,7 +279,9 @@ impl Shard {
     async fn finish(mut self, second: u64) {
         self.driver.stop(self.clock.now(), |device| self.fleet.slot_of(device));
         self.ledger.borrow_mut().finish();
-        let report = self.report(second, true);
+        self.driver.hear(self.clock.now());
+        let mut report = self.report(second, true);
+        report.stuck = self.driver.stuck(|slot| self.fleet.device_id(slot));
         self.fleet.leave().await;
         // The collector may be gone already; then nobody wants the report.
         self.reports.send(report).await.ok();
@@ -292,11 +297,12 @@ impl Shard {
             statistics: ledger.statistics.take(),
             online: self.fleet.online(),
             ever_online: self.fleet.ever_online(),
-            exhausted: self.driver.is_exhausted(),
+            exhausted: self.driver.is_exhausted(self.clock.now()),
             open: ledger.open(),
             ended: ledger.ended(),
             last_deadline: ledger.last_deadline(),
             anomalies: anomalies.into_iter().map(|anomaly| self.named(anomaly)).collect(),
+            stuck: Vec::new(),
             foreign: ledger.foreign(),
             // In virtual time the whole run is one thread: no share of it says how busy a generator is.
             cpu: if self.clock.is_virtual() { Duration::ZERO } else { thread_cpu() },

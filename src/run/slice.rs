@@ -2,6 +2,7 @@
 //! executions that go to a device belong to whoever has it. Pure.
 
 use crate::plan::Plan;
+use crate::scenario::Load;
 
 /// More processes than anybody starts.
 const MAX_SLICES: usize = 10_000;
@@ -52,6 +53,23 @@ impl Slice {
             sizes[usize::from(device.group)] += 1;
         }
         sizes
+    }
+
+    /// How many of its devices, by group, a workload is meant to reach.
+    pub(super) fn reach(self, plan: &Plan, workload: usize) -> Vec<u64> {
+        if self.is_whole() {
+            return plan.reach(workload);
+        }
+        if let Load::Once(_) = plan.scenario().workloads[workload].load {
+            let mut reach = vec![0; plan.scenario().groups.len()];
+            for arrival in plan.arrivals_of(workload, self.number, self.of) {
+                reach[usize::from(arrival.device.group)] += 1;
+            }
+            return reach;
+        }
+        let meant = &plan.scenario().workloads[workload].groups;
+        let sizes = self.group_sizes(plan).into_iter().enumerate();
+        sizes.map(|(group, size)| if meant.contains(&group) { size } else { 0 }).collect()
     }
 
     /// The executions that go to its devices.

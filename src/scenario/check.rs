@@ -9,6 +9,7 @@ mod delays;
 mod driver;
 mod groups;
 mod loads;
+mod rollout;
 mod target;
 mod manners;
 mod workloads;

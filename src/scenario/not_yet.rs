@@ -19,8 +19,6 @@ const NOT_YET: &[&str] = &[
     "workloads.*.command.parameters",
     "workloads.*.command.existing",
     "workloads.*.command.format.cbor",
-    "workloads.*.load.concurrency",
-    "workloads.*.load.rollout",
     "workloads.*.load.capacity",
 ];
 

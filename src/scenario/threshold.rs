@@ -27,6 +27,10 @@ pub(super) fn check(raw: &raw::Threshold, names: &Names<'_>, collector: &Collect
     let flag = |field: &Option<At<bool>>| field.as_ref().and_then(At::get).copied().unwrap_or(false);
     let marker = Marker { node: raw.expect.spot.node(), collector };
     let condition = marker.condition(text, names)?;
+    if let (Some(abort), true, Metric::DevicesSucceeded) = (&raw.abort, flag(&raw.abort), condition.metric) {
+        let message = "how many devices succeed is known at the end only: it cannot stop the run";
+        collector.report(abort.spot, message);
+    }
     Some(Threshold {
         text: text.clone(),
         info: flag(&raw.info),
@@ -93,10 +97,6 @@ impl Marker<'_, '_> {
     fn metric(&self, part: &Part<'_>) -> Option<Metric> {
         if let Some(metric) = metric_named(part.text) {
             return Some(metric);
-        }
-        if part.text == "devices_succeeded" {
-            self.wrong(part, "the metric `devices_succeeded` is not supported yet");
-            return None;
         }
         let meant = self.collector.nearest(part.text, metric_names());
         self.wrong(part, unknown("metric", part.text, meant, metric_names()));
@@ -178,6 +178,7 @@ struct Labels {
 fn metric_named(name: &str) -> Option<Metric> {
     match name {
         "started" => Some(Metric::Started),
+        "devices_succeeded" => Some(Metric::DevicesSucceeded),
         "unexplained" => Some(Metric::Unexplained),
         "reconnects" => Some(Metric::Reconnects),
         _ => (Span::from_name(name).map(Metric::Span))
@@ -191,7 +192,11 @@ pub(super) fn metric_names() -> impl Iterator<Item = &'static str> {
     let spans = Span::ALL.into_iter().map(Span::name);
     let classes = Class::ALL.into_iter().map(Class::name);
     let findings = Finding::ALL.into_iter().map(Finding::name);
-    spans.chain(["started"]).chain(classes).chain(findings).chain(["unexplained", "reconnects"])
+    spans
+        .chain(["started", "devices_succeeded"])
+        .chain(classes)
+        .chain(findings)
+        .chain(["unexplained", "reconnects"])
 }
 
 fn aggregate_named(name: &str) -> Option<Aggregate> {
@@ -227,7 +232,13 @@ fn misfit(aggregate: Aggregate, metric: Metric, expression: &Expression<'_>) -> 
         Metric::Reconnects if !counts => {
             Some("`reconnects` is a count; write e.g. count(reconnects) <= 10".to_owned())
         }
-        Metric::Class(_) | Metric::Started | Metric::Finding(_) | Metric::Unexplained if !counts => {
+        Metric::Class(_)
+        | Metric::Started
+        | Metric::DevicesSucceeded
+        | Metric::Finding(_)
+        | Metric::Unexplained
+            if !counts =>
+        {
             Some(format!(
                 "`{}` needs a span of time, and `{name}` counts executions; write e.g. rate({name}) >= 99% or \
                  count({name}) == 0",
@@ -308,6 +319,7 @@ mod tests {
             (" max ( connect ) > 5ms ", Aggregate::Max, Metric::Span(Span::Connect), 5e3),
             ("rate(succeeded) >= 99%", Aggregate::Rate, Metric::Class(Class::Succeeded), 0.99),
             ("rate(started) > 0%", Aggregate::Rate, Metric::Started, 0.0),
+            ("rate(devices_succeeded) >= 97%", Aggregate::Rate, Metric::DevicesSucceeded, 0.97),
             ("count(lost) == 0", Aggregate::Count, Metric::Finding(Finding::Lost), 0.0),
             ("count(unexplained) != 1", Aggregate::Count, Metric::Unexplained, 1.0),
             ("count(reconnects) < 7", Aggregate::Count, Metric::Reconnects, 7.0),
@@ -382,7 +394,11 @@ mod tests {
                 "rate(latency) > 99%",
                 "1 `rate` counts executions, and `latency` is a span of time; write e.g. p99(latency) < 1s",
             ),
-            ("rate(devices_succeeded) >= 97%", "6 the metric `devices_succeeded` is not supported yet"),
+            (
+                "max(devices_succeeded) >= 97",
+                "1 `max` needs a span of time, and `devices_succeeded` counts executions; write e.g. rate(devices_succeeded) >= 99% or \
+                 count(devices_succeeded) == 0",
+            ),
             (
                 "p99x(latenzy{group=nobody}) < 1",
                 "6 unknown metric `latenzy`; did you mean `latency`?\n\

@@ -138,6 +138,65 @@ impl Written for RateOrMax {
     }
 }
 
+/// A number of devices, or a share of them.
+#[derive(Debug, Clone, Copy)]
+pub enum CountOrShare {
+    /// So many.
+    Count(u64),
+    /// This share of all.
+    Share(Share),
+}
+
+impl CountOrShare {
+    const EXPECTED: &'static str = "a number of devices or a share of them, e.g. 50 or 10%";
+}
+
+impl<'de> Deserialize<'de> for CountOrShare {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct CountOrShareVisitor;
+
+        impl Visitor<'_> for CountOrShareVisitor {
+            type Value = CountOrShare;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(CountOrShare::EXPECTED)
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<CountOrShare, E> {
+                if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+                    let count = text.parse::<u32>().ok().map(u64::from);
+                    let too_many = || E::custom(format_args!("{text} devices are more than there can be"));
+                    return count.map(CountOrShare::Count).ok_or_else(too_many);
+                }
+                let share = text.ends_with('%').then(|| Share::read(text));
+                let none = || Err(format!("\"{text}\" is not {}", CountOrShare::EXPECTED));
+                share.unwrap_or_else(none).map(CountOrShare::Share).map_err(E::custom)
+            }
+        }
+
+        deserializer.deserialize_newtype_struct(hook::SCALAR, CountOrShareVisitor)
+    }
+}
+
+impl JsonSchema for CountOrShare {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "CountOrShare".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "anyOf": [
+                { "type": "integer", "minimum": 0, "maximum": u32::MAX },
+                text_schema(Share::PATTERN, Self::EXPECTED, &["10%"]),
+            ]
+        })
+    }
+}
+
 /// A version of MQTT. A name, not a number: `5` unquoted is one to YAML, `3.1.1` is not.
 #[derive(Debug, Clone, Copy)]
 pub struct MqttName(pub MqttVersion);

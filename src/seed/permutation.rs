@@ -43,6 +43,28 @@ impl Permutation {
         number
     }
 
+    /// Where `number` stands.
+    ///
+    /// # Panics
+    /// If it is none of them.
+    pub fn place_of(&self, number: u64) -> u64 {
+        assert!(number < self.count, "{number} is not among {}", self.count);
+        let mut place = self.unshuffle(number);
+        while place >= self.count {
+            place = self.unshuffle(place);
+        }
+        place
+    }
+
+    fn unshuffle(&self, number: u64) -> u64 {
+        let mask = (1u64 << self.half) - 1;
+        let (mut left, mut right) = (number >> self.half, number & mask);
+        for key in self.keys.iter().rev() {
+            (left, right) = (right ^ (mix(left ^ key) & mask), left);
+        }
+        (left << self.half) | right
+    }
+
     fn shuffle(&self, number: u64) -> u64 {
         let mask = (1u64 << self.half) - 1;
         let (mut left, mut right) = (number >> self.half, number & mask);
@@ -63,6 +85,9 @@ mod tests {
             for seed in 0..3 {
                 let order = Seed(seed).order(Subject::new("w", 0), count);
                 let mut all: Vec<u64> = (0..count).map(|place| order.at(place)).collect();
+                assert!(
+                    (0..count).all(|place| order.place_of(all[usize::try_from(place).unwrap()]) == place)
+                );
                 all.sort_unstable();
                 assert!(all.iter().copied().eq(0..count), "seed {seed}, count {count}");
             }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Finding, Series, Shape, Statistics};
+use super::{Finding, RolloutProgress, Series, Shape, Statistics, StuckDevice};
 
 /// Where a run is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -153,6 +153,12 @@ pub struct Snapshot {
     pub events: Arc<Vec<Event>>,
     /// The first anomalies.
     pub anomalies: Arc<Vec<Anomaly>>,
+    /// Devices that each workload is meant to reach, by workload and group.
+    pub reach: Arc<Vec<Vec<u64>>>,
+    /// Rollouts, in the order of their workloads.
+    pub rollouts: Vec<RolloutProgress>,
+    /// At the end: the first devices of each rollout that have not succeeded.
+    pub stuck: Arc<Vec<StuckDevice>>,
 }
 
 impl Snapshot {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use super::{Class, Finding, Histogram, Outcome, Span};
+use super::{BatchCounts, Class, Finding, Histogram, Outcome, Span};
 
 /// The names behind the indices: what workloads and groups a run has, in the order of the file.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -48,6 +48,9 @@ pub struct Counts {
     pub started: u64,
     /// Of class `timed_out_cloud`: those whose device was planned to stay silent or to answer later.
     pub timed_out_as_planned: u64,
+    /// Devices whose last execution succeeded, where that is followed. Of a second: by how many there are
+    /// more, or fewer.
+    pub devices_succeeded: i64,
     classes: [u64; Class::ALL.len()],
     /// Refusals by error name; adds up to class `refused`.
     pub refused: BTreeMap<Arc<str>, u64>,
@@ -112,6 +115,7 @@ impl Counts {
         self.due += other.due;
         self.started += other.started;
         self.timed_out_as_planned += other.timed_out_as_planned;
+        self.devices_succeeded += other.devices_succeeded;
         for (mine, theirs) in self.classes.iter_mut().zip(other.classes) {
             *mine += theirs;
         }
@@ -147,6 +151,8 @@ pub struct Statistics {
     pub reconnects: Vec<u64>,
     /// What bounded queues could not take, by queue.
     pub dropped: BTreeMap<&'static str, u64>,
+    /// Rollouts: by workload, then by batch.
+    rollouts: BTreeMap<usize, Vec<BatchCounts>>,
     /// What devices did or met besides answering, by its name: planned drops, repeated answers.
     pub noted: BTreeMap<&'static str, u64>,
 }
@@ -169,6 +175,7 @@ impl Statistics {
             overflowed: 0,
             reconnects: vec![0; groups],
             dropped: BTreeMap::new(),
+            rollouts: BTreeMap::new(),
             noted: BTreeMap::new(),
             shape,
         }
@@ -230,6 +237,20 @@ impl Statistics {
             }
         }
         total
+    }
+
+    /// The counts to fill for one batch of a workload's rollout.
+    pub fn rollout_mut(&mut self, workload: usize, batch: usize) -> &mut BatchCounts {
+        let batches = self.rollouts.entry(workload).or_default();
+        if batches.len() <= batch {
+            batches.resize(batch + 1, BatchCounts::default());
+        }
+        &mut batches[batch]
+    }
+
+    /// The counts of a workload's rollout, by batch, as far as anything has happened.
+    pub fn rollout(&self, workload: usize) -> &[BatchCounts] {
+        self.rollouts.get(&workload).map_or(&[], Vec::as_slice)
     }
 
     /// Records one span of a measured execution.
@@ -328,6 +349,11 @@ impl Statistics {
             }
         }
         self.recent_latency.add(&other.recent_latency);
+        for (workload, batches) in &other.rollouts {
+            for (batch, counts) in batches.iter().enumerate() {
+                self.rollout_mut(*workload, batch).add(counts);
+            }
+        }
         self.overflowed += other.overflowed;
         for (mine, theirs) in self.reconnects.iter_mut().zip(&other.reconnects) {
             *mine += theirs;

@@ -53,6 +53,9 @@ fn snapshot(phase: Phase, totals: Statistics) -> Snapshot {
         stopped: false,
         events: Arc::default(),
         anomalies: Arc::default(),
+        reach: Arc::default(),
+        rollouts: Vec::new(),
+        stuck: Arc::default(),
     }
 }
 

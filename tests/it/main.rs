@@ -16,6 +16,7 @@ mod chaos;
 mod endpoint;
 mod peers;
 mod program;
+mod rollout;
 mod runs;
 mod scenario;
 mod shapes;

@@ -142,6 +142,29 @@ workloads:
   a:
     command: { name: reboot }
     load: { arrival_rate: { stages: [{ rate: 40/s, duration: 12s }] } }
+  loop:
+    command: { name: reboot }
+    load: { concurrency: { stages: [{ in_flight: 3, duration: 5s }, { ramp_to: 0, duration: 1m }], think_time: 1s..2s } }
+  grow:
+    command: { name: reboot }
+    load:
+      rollout:
+        base_rate: 50/min
+        max_rate: 100/s
+        increment_factor: 1.5
+        increase_after: { notified: 100 }
+        abort_when: [{ status: timed_out, over: 10%, min_executed: 300 }]
+        retry: { failed: 1 }
+        give_up_after: 2h
+  gates:
+    command: { name: reboot }
+    load:
+      rollout:
+        base_rate: 2/s
+        batches:
+          - { name: canary, devices: 3, success_threshold: 90%, error_threshold: 5%, soak: 1h }
+          - { name: half, devices: 50% }
+          - { name: rest }
   burst:
     command: { name: reboot }
     load: { once: { devices: 12.5%, within: 1m 1s } }
@@ -149,6 +172,7 @@ thresholds:
   - expect: "p99.9(latency{group=ant,workload=a}) < 1m 30s"
   - { expect: "count(refused{error=ThrottlingException}) <= 5", abort: true, after: 10s, info: true }
   - expect: max(connect) < 5s
+  - expect: rate(devices_succeeded{workload=grow}) >= 97%
 "#;
 
 fn full() -> Scenario {
@@ -238,7 +262,7 @@ fn measured_delays_count_in_the_hash_and_a_resolved_scenario_holds_to_them() {
 fn groups_and_workloads_keep_the_order_of_the_file() {
     let shape = full().shape();
     assert_eq!(shape.groups, ["zebra", "ant", "odd", "mid"]);
-    assert_eq!(shape.workloads, ["b", "a", "burst"]);
+    assert_eq!(shape.workloads, ["b", "a", "loop", "grow", "gates", "burst"]);
     assert_eq!(full().workloads[0].groups, [0, 3]);
 }
 
@@ -282,8 +306,9 @@ fn doubts_are_warnings() {
         "warm_up: true }",
     );
     let text = text.replace("via: http", "via: direct");
-    let burst = text.find("  burst:").unwrap()..text.find("thresholds:").unwrap();
+    let burst = text.find("  loop:").unwrap()..text.find("thresholds:").unwrap();
     let text = format!("{}{}", &text[..burst.start], &text[burst.end..]);
+    let text = text.replace("  - expect: rate(devices_succeeded{workload=grow}) >= 97%\n", "");
     let scenario = parse("f", &text, &Variables::default()).unwrap_or_else(|problems| panic!("{problems}"));
     insta::assert_snapshot!("warnings", warnings(&scenario).join("\n"));
 }
@@ -370,6 +395,23 @@ fn schema_and_check_refuse_the_same_documents() {
         "are not those that",
         "must add up to more than",
         "whose reply could be waited for",
+        "in flight are possible",
+        "needs an `in_flight`",
+        "is possible: 1.1 to 5 are",
+        "is not possible",
+        "not be below base_rate",
+        "is ever told",
+        "does nothing without",
+        "take either",
+        "batches have their gates",
+        "cannot grow after",
+        "may leave `devices` out",
+        "is called",
+        "the batches have more devices",
+        "stops all",
+        "retries are too many",
+        "cannot stop the run",
+        "devices are more than",
     ];
     let validator = jsonschema::draft7::new(&schema()).unwrap();
     let full = full().resolved();

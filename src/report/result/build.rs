@@ -41,6 +41,7 @@ pub fn run_result(report: &RunReport) -> RunResult {
         series: snapshot.series.iter().map(|second| point(second, report.is_virtual)).collect(),
         windows: windows(snapshot),
         noted: snapshot.totals.noted.iter().map(|(what, n)| ((*what).to_owned(), *n)).collect(),
+        rollouts: super::rollouts::rollouts(snapshot),
         ledger: Ledger { anomalies: snapshot.anomalies.iter().map(|a| anomaly(snapshot, a)).collect() },
         events: snapshot
             .events

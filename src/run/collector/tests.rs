@@ -35,6 +35,7 @@ fn report(shard: usize, second: u64) -> ShardReport {
         open: 0,
         ended: 0,
         last_deadline: Instant::START,
+        stuck: Vec::new(),
         anomalies: Vec::new(),
         foreign: 0,
         cpu: Duration::ZERO,

@@ -3,14 +3,20 @@
 use std::time::Duration;
 
 use super::super::document::Spot;
-use super::super::{ArrivalRate, Load, Once, Spacing, Stage};
-use super::{At, Collector, bounded_rate, given, is_wrong, raw};
-use crate::units::{Rate, Share};
+use super::super::{ArrivalRate, Concurrency, Level, Load, Once, Spacing, Stage};
+use super::{At, Collector, bounded_rate, given, is_wrong, raw, rollout};
+use crate::units::{Rate, Share, human_count};
 
-pub(super) fn check(raw: &raw::Load, collector: &Collector<'_>) -> Load {
+/// A closed loop with more in flight fills the ledger of a shard.
+const MAX_IN_FLIGHT: u64 = 1_000_000;
+
+/// `devices`: how many the workload can reach.
+pub(super) fn check(raw: &raw::Load, devices: u64, collector: &Collector<'_>) -> Load {
     match raw {
         raw::Load::ArrivalRate(raw) => Load::ArrivalRate(arrival_rate(raw, collector)),
         raw::Load::Once(raw) => Load::Once(once(raw, collector)),
+        raw::Load::Concurrency(raw) => Load::Concurrency(concurrency(raw, collector)),
+        raw::Load::Rollout(raw) => Load::Rollout(rollout::check(raw, devices, collector)),
     }
 }
 
@@ -23,7 +29,8 @@ pub(super) fn stand_in() -> Load {
 pub(super) fn no_idle_select(raw: &raw::Workload, collector: &Collector<'_>) {
     let kind = match raw.load.get() {
         Some(raw::Load::Once(_)) => "once",
-        Some(raw::Load::ArrivalRate(_)) | None => return,
+        Some(raw::Load::Rollout(_)) => "rollout",
+        Some(raw::Load::ArrivalRate(_) | raw::Load::Concurrency(_)) | None => return,
     };
     if let Some(select) = &raw.select {
         let message =
@@ -103,4 +110,47 @@ fn stage(raw: &raw::Stage, start: Option<Rate>, spot: Spot, collector: &Collecto
 /// The area under the rate.
 fn expected_starts(stage: &Stage) -> f64 {
     f64::midpoint(stage.from.per_second(), stage.to.per_second()) * stage.duration.as_secs_f64()
+}
+
+fn concurrency(raw: &raw::Concurrency, collector: &Collector<'_>) -> Concurrency {
+    let think_time = raw.think_time.as_ref().map(|field| super::delays::delay(field, collector));
+    let mut levels: Vec<Level> = Vec::new();
+    let Some(items) = raw.stages.get() else { return Concurrency { levels, think_time } };
+    let spot = Spot::Key(raw.stages.spot.node());
+    if items.is_empty() {
+        collector.report(spot, "at least one stage is needed");
+    }
+    let mut complete = !items.is_empty();
+    for item in items {
+        let raw = item.get();
+        complete &= raw.is_some_and(|raw| !is_wrong(&raw.in_flight) && !is_wrong(&raw.ramp_to));
+        let start = levels.last().map(|level| level.to);
+        levels.extend(raw.map(|raw| level(raw, start, item.spot, collector)));
+    }
+    if complete && levels.iter().all(|level| level.from.max(level.to) == 0) {
+        collector.report(spot, "these stages start nothing at all; raise in_flight");
+    }
+    Concurrency { levels, think_time }
+}
+
+fn level(raw: &raw::Level, start: Option<u64>, spot: Spot, collector: &Collector<'_>) -> Level {
+    for field in [&raw.in_flight, &raw.ramp_to].into_iter().flatten() {
+        if field.get().is_some_and(|level| *level > MAX_IN_FLIGHT) {
+            let most = human_count(MAX_IN_FLIGHT);
+            collector.report(field.spot, format!("at most {most} executions in flight are possible"));
+        }
+    }
+    if raw.in_flight.is_none() && start.is_none() && raw.ramp_to.is_none() {
+        let hint = "a later stage may leave it out: it then starts where the last one ended";
+        collector.report_with_hint(spot, "the first stage needs an `in_flight`", hint);
+    }
+    if raw.duration.get().is_some_and(|duration| duration.0.is_zero()) {
+        collector.report(raw.duration.spot, "a stage must last longer than 0s");
+    }
+    let from = given(&raw.in_flight).copied().or(start).unwrap_or(0);
+    Level {
+        from,
+        to: given(&raw.ramp_to).copied().unwrap_or(from),
+        duration: raw.duration.get().map_or(Duration::ZERO, |duration| duration.0),
+    }
 }

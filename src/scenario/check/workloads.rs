@@ -34,16 +34,18 @@ fn workload(
     if let Some(raw) = raw {
         loads::no_idle_select(raw, collector);
     }
+    let targets = raw.map_or_else(Vec::new, |raw| targets(raw, groups, collector));
+    let devices = targets.iter().map(|index| u64::from(groups[*index].count)).sum();
     Workload {
         name,
         command: command(raw.and_then(|raw| raw.command.get()), collector),
-        groups: raw.map_or_else(Vec::new, |raw| targets(raw, groups, collector)),
+        groups: targets,
         select: match raw.and_then(|raw| given(&raw.select)) {
             Some(raw::Select::RoundRobin) => Select::RoundRobin,
             Some(raw::Select::Uniform) | None => Select::Uniform,
         },
         start_after: raw.and_then(|raw| given(&raw.start_after)).map_or(Duration::ZERO, |text| text.0),
-        load: load.map_or_else(loads::stand_in, |load| loads::check(load, collector)),
+        load: load.map_or_else(loads::stand_in, |load| loads::check(load, devices, collector)),
     }
 }
 
