@@ -11,6 +11,7 @@ mod gauges;
 mod publishes;
 
 use std::cell::{Cell, RefCell};
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -54,6 +55,8 @@ pub(crate) struct Shared {
     clock: Clock,
     plan: Plan,
     broker: Address,
+    /// Addresses of this machine to connect from, in turn; empty: what the system takes.
+    sources: Arc<[IpAddr]>,
     ledger: Rc<RefCell<Ledger>>,
     timers: RefCell<Deadlines<(u32, Timer)>>,
     /// Tells the pacer that something is due earlier than it knows.
@@ -98,6 +101,8 @@ pub struct Setup {
     pub plan: Plan,
     /// The broker.
     pub broker: Address,
+    /// Addresses of this machine to connect from, in turn; empty: what the system takes.
+    pub sources: Arc<[IpAddr]>,
     /// The shard's ledger.
     pub ledger: Rc<RefCell<Ledger>>,
     /// Wakes the shard's pacer.
@@ -109,11 +114,12 @@ pub struct Setup {
 impl Fleet {
     /// Makes the devices of one shard; none connects before [`Fleet::connect`].
     pub fn new(setup: Setup, number: usize, shards: usize) -> Self {
-        let Setup { clock, plan, broker, ledger, timers_changed, stop } = setup;
+        let Setup { clock, plan, broker, sources, ledger, timers_changed, stop } = setup;
         let members: Vec<DeviceId> = plan.devices_of(number, shards).collect();
         let shared = Rc::new(Shared {
             clock,
             broker,
+            sources,
             ledger,
             timers: RefCell::default(),
             timers_changed,
@@ -258,6 +264,13 @@ impl Fleet {
 }
 
 impl Shared {
+    /// The address that a device connects from; the same each time.
+    fn source_of(&self, device: DeviceId) -> Option<IpAddr> {
+        let count = self.sources.len() as u64;
+        let place = self.plan.fleet_number(device).checked_rem(count)?;
+        self.sources.get(usize::try_from(place).ok()?).copied()
+    }
+
     /// Counts something worth a line in the summary.
     fn note(&self, what: &'static str) {
         self.ledger.borrow_mut().statistics.note(what);

@@ -9,6 +9,7 @@ mod conductor;
 mod direct;
 mod pictures;
 mod preflight;
+mod probe;
 mod shard;
 mod shards;
 mod signals;
@@ -47,6 +48,7 @@ use signals::{SignalThread, Signals};
 use site::Site;
 
 pub use preflight::PreflightError;
+pub use probe::ProbeError;
 pub use site::SiteError;
 pub use slice::Slice;
 
@@ -68,6 +70,8 @@ pub struct Options {
     pub slice: Slice,
     /// Addresses of this machine to connect the devices from, in turn; empty: what the system takes.
     pub source_ips: Vec<IpAddr>,
+    /// Whether a canary device tries a target outside before the fleet connects.
+    pub probe: bool,
     /// Simulates time instead of waiting for it.
     pub virtual_time: bool,
     /// How long a stopped run drains.
@@ -111,6 +115,7 @@ impl Options {
             shards: None,
             slice: Slice::default(),
             source_ips: Vec::new(),
+            probe: true,
             virtual_time: false,
             grace: Duration::from_secs(30),
             control: Control::default(),
@@ -127,6 +132,8 @@ enum SetupError {
     Preflight(#[from] PreflightError),
     #[error(transparent)]
     Site(#[from] SiteError),
+    #[error(transparent)]
+    Probe(#[from] ProbeError),
     #[error("cannot listen on {address} (`target.embedded.{key}`): {cause}")]
     Listen { address: SocketAddr, key: &'static str, cause: std::io::Error },
     #[error(
@@ -233,7 +240,7 @@ impl<'a> Run<'a> {
                     self.shard_count() as u64,
                 )?;
                 let site = Site::outside(&endpoint, self.clock).await?;
-                self.against(&site).await
+                self.against(site).await
             }
         }
     }
@@ -253,13 +260,13 @@ impl<'a> Run<'a> {
         let failed = |cause| SetupError::Start { what: "the embedded backend", cause };
         let (performed, ended_well, handle) = if self.clock.is_virtual() {
             let backend = backend::start_local(listeners, config, stop.clone()).map_err(failed)?;
-            let performed = self.against(&Site::embedded(&backend)).await;
+            let performed = self.against(Site::embedded(&backend)).await;
             stop.cancel();
             let handle = backend.handle.clone();
             (performed, backend.ended().await.is_ok(), handle)
         } else {
             let backend = backend::start(listeners, config, stop.clone()).map_err(failed)?;
-            let performed = self.against(&Site::embedded(&backend)).await;
+            let performed = self.against(Site::embedded(&backend)).await;
             stop.cancel();
             let handle = backend.handle.clone();
             (performed, backend.join().is_ok(), handle)
@@ -293,12 +300,19 @@ impl<'a> Run<'a> {
         Ok(backend::Listeners { mqtt, http: listen(target.http, "http")? })
     }
 
-    async fn against(&mut self, site: &Site) -> Result<(Collector, Ending), SetupError> {
+    async fn against(&mut self, mut site: Site) -> Result<(Collector, Ending), SetupError> {
+        preflight::memory::check(&self.options.scenario, self.device_count())?;
+        let broker = site.mqtt.socket();
+        site.sources =
+            preflight::ports::sources(broker, self.device_count(), &self.options.source_ips)?.into();
         self.create_commands(&site.http).await?;
+        if site.backend.is_none() && self.options.probe {
+            probe::probe(&site, &self.plan, self.clock).await?;
+        }
         let count = self.shard_count();
         let epoch = self.clock.now();
         let (report_sender, reports) = mpsc::channel(REPORTS_UNDER_WAY * count);
-        let shards = self.spawn_shards(count, epoch, site, &report_sender)?;
+        let shards = self.spawn_shards(count, epoch, &site, &report_sender)?;
         // Only the shards hold senders now: the channel ends with the last of them.
         drop(report_sender);
         let injections = std::mem::take(&mut self.options.hooks.during_load);

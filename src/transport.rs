@@ -5,12 +5,12 @@
 
 use std::fmt;
 use std::io::{self, IoSlice};
-use std::net::{self, SocketAddr};
+use std::net::{self, IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use crate::pipe;
 
@@ -57,9 +57,22 @@ pub enum Stream {
 impl Address {
     /// Connects. Nagle's algorithm is off: with it a QoS 1 round trip costs 88 ms.
     pub async fn connect(&self) -> io::Result<Stream> {
+        self.connect_from(None).await
+    }
+
+    /// As [`Address::connect`], from this address of this machine: each has source ports of its own.
+    pub async fn connect_from(&self, source: Option<IpAddr>) -> io::Result<Stream> {
         match self {
             Address::Tcp(address) => {
-                let stream = TcpStream::connect(address).await?;
+                let stream = match source {
+                    None => TcpStream::connect(address).await?,
+                    Some(source) => {
+                        let socket =
+                            if source.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+                        socket.bind((source, 0).into())?;
+                        socket.connect(*address).await?
+                    }
+                };
                 stream.set_nodelay(true)?;
                 Ok(Stream::Tcp(stream))
             }
@@ -217,6 +230,18 @@ mod tests {
         drop((near, far, acceptor));
         let refused = address.connect().await.unwrap_err();
         assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused, "{address}");
+    }
+
+    #[tokio::test]
+    #[cfg(target_os = "linux")]
+    async fn a_connection_comes_from_the_address_it_was_asked_to() {
+        let listener = Listener::bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+        let address = listener.address().unwrap();
+        let mut acceptor = listener.listen().unwrap();
+        let source = IpAddr::from([127, 0, 0, 7]);
+        let _near = address.connect_from(Some(source)).await.unwrap();
+        let Stream::Tcp(far) = acceptor.accept().await.unwrap() else { panic!("a pipe over TCP") };
+        assert_eq!(far.peer_addr().unwrap().ip(), source);
     }
 
     #[tokio::test]

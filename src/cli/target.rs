@@ -24,6 +24,9 @@ pub(super) struct TargetArguments {
     /// loopback they are spread over 127.0.0.0/8 by themselves.
     #[arg(long, value_name = "ADDRESS", value_delimiter = ',', env = "FLEETSIM_SOURCE_IP")]
     source_ip: Vec<IpAddr>,
+    /// Do not try a target outside with a canary device first: one execution through each form of topic.
+    #[arg(long, env = "FLEETSIM_NO_PROBE", value_parser = clap::builder::FalseyValueParser::new())]
+    no_probe: bool,
 }
 
 impl TargetArguments {
@@ -39,6 +42,7 @@ impl TargetArguments {
     /// Passes the rest on.
     pub fn configure(&self, options: &mut Options) {
         options.slice = self.slice;
+        options.probe = !self.no_probe;
         options.source_ips.clone_from(&self.source_ip);
     }
 }

@@ -225,7 +225,7 @@ impl Device {
             keep_alive_s: u16::try_from(connect.keep_alive.as_secs()).unwrap_or(u16::MAX),
         };
         let attempt = async {
-            let stream = shared.broker.connect().await?;
+            let stream = shared.broker.connect_from(shared.source_of(self.id)).await?;
             connection::subscribe(stream, hello, &self.is_subscribed).await
         };
         let deadline = begun.plus_micros(CONNECT_WAIT_S * MICROS_PER_SECOND);

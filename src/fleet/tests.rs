@@ -50,6 +50,7 @@ impl Bench {
         let setup = Setup {
             clock,
             plan: Plan::new(Arc::new(scenario), Seed(1)),
+            sources: Arc::default(),
             broker: Address::Memory(connector),
             ledger: Rc::clone(&ledger),
             timers_changed: Rc::default(),

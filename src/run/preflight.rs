@@ -1,9 +1,15 @@
 //! What is checked before the first connect: each failure names the limit, what is needed and how
 //! to raise it.
 
+pub(super) mod memory;
+pub(super) mod ports;
+
+use std::net::{IpAddr, SocketAddr};
+
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::scenario::{Driver, Embedded, Scenario, Target, Transport, Via};
+use crate::units::human_count;
 
 /// Pollers, timer and wake-up of one more generator thread.
 const PER_SHARD: u64 = 4;
@@ -33,6 +39,72 @@ pub enum PreflightError {
         /// The other remedy, where there is one.
         or_memory: &'static str,
     },
+    /// Too few source ports.
+    #[error(
+        "{} devices need a source port each, but this machine has {} for {sources} source address(es) to {broker}; \
+         give at least {needed} addresses of this machine with --source-ip, or more ports with `sysctl -w \
+         net.ipv4.ip_local_port_range=\"1024 65535\"`",
+        human_count(*.devices), human_count(.sources * .ports)
+    )]
+    SourcePorts {
+        /// Devices of this process.
+        devices: u64,
+        /// Where they connect to.
+        broker: SocketAddr,
+        /// Ports of one source address.
+        ports: u64,
+        /// Source addresses there are.
+        sources: u64,
+        /// Source addresses that would do.
+        needed: u64,
+    },
+    /// A source address that cannot reach the broker.
+    #[error("--source-ip {source_ip} is of another family than the broker at {broker}; give one of the same")]
+    SourceFamily {
+        /// The source address.
+        source_ip: IpAddr,
+        /// Where the devices connect to.
+        broker: SocketAddr,
+    },
+    /// A source address that is not this machine's.
+    #[error(
+        "cannot connect from --source-ip {source_ip}: {cause}; give addresses of this machine (see `ip address`)"
+    )]
+    SourceUnusable {
+        /// The source address.
+        source_ip: IpAddr,
+        /// What the system says.
+        cause: String,
+    },
+    /// Too little memory.
+    #[error(
+        "{} devices need about {} of memory ({} each, measured), but {} are free; lower the counts of the groups to at \
+         most {} devices together, or free memory",
+        human_count(*.devices), size(*.needed), size(*.per_device), size(*.free), human_count(*.fitting)
+    )]
+    Memory {
+        /// Devices of this process.
+        devices: u64,
+        /// Bytes of one.
+        per_device: u64,
+        /// Bytes of all.
+        needed: u64,
+        /// Bytes there are.
+        free: u64,
+        /// Devices that fit.
+        fitting: u64,
+    },
+}
+
+/// `2.8 KB`, `28.0 GB`: decimal, as the figures were measured.
+#[expect(clippy::cast_precision_loss, reason = "two digits are printed")]
+fn size(bytes: u64) -> String {
+    let value = bytes as f64;
+    match bytes {
+        0..1_000_000 => format!("{:.1} KB", value / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.1} MB", value / 1e6),
+        _ => format!("{:.1} GB", value / 1e9),
+    }
 }
 
 /// The soft limit on open files, if there is one.

@@ -196,6 +196,7 @@ impl Shard {
                 clock,
                 plan: plan.clone(),
                 broker: site.mqtt.clone(),
+                sources: Arc::clone(&site.sources),
                 ledger: Rc::clone(&ledger),
                 timers_changed: Rc::clone(&timers_changed),
                 stop: stop.clone(),

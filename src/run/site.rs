@@ -4,6 +4,8 @@
 //! is one clear line then, and not a fleet that does not come up.
 
 use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::backend;
@@ -24,6 +26,8 @@ pub(super) struct Site {
     pub http: ApiAddress,
     /// Where executions are started.
     pub http_data: ApiAddress,
+    /// Addresses of this machine to connect the devices from, in turn; empty: what the system takes.
+    pub sources: Arc<[IpAddr]>,
     /// The embedded backend, if that is the target.
     pub backend: Option<backend::Handle>,
 }
@@ -60,7 +64,13 @@ impl Site {
     pub fn embedded<Home>(backend: &backend::Running<Home>) -> Self {
         let http = ApiAddress::from(backend.http.clone());
         let handle = Some(backend.handle.clone());
-        Self { mqtt: backend.mqtt.clone(), http_data: http.clone(), http, backend: handle }
+        Self {
+            mqtt: backend.mqtt.clone(),
+            http_data: http.clone(),
+            http,
+            sources: Arc::default(),
+            backend: handle,
+        }
     }
 
     /// A target outside, once all its servers have taken a connection.
@@ -74,7 +84,7 @@ impl Site {
             }
             None => http.clone(),
         };
-        Ok(Self { mqtt, http, http_data, backend: None })
+        Ok(Self { mqtt, http, http_data, sources: Arc::default(), backend: None })
     }
 }
 

@@ -127,7 +127,7 @@ fn every_kind_of_end_settles_over_http_as_it_does_directly() {
     {
         assert_eq!(counts.finding(finding).total() > 0, some, "{finding:?}");
     }
-    assert_eq!(outside.running().handle.counters().started, 400);
+    assert_eq!(outside.running().handle.counters().started, 401, "and the probe's");
 }
 
 const SMALL: &str = "
@@ -146,7 +146,7 @@ fn a_run_is_not_the_one_before_though_seed_and_backend_are() {
         let report = run(&outside.scenario(SMALL));
         assert_eq!(report.exit, Exit::Ok, "{:?}", report.problem);
         assert_eq!(report.snapshot.totals.measured(None, None).class(Class::Succeeded), 200);
-        assert_eq!(outside.running().handle.counters().started, 200 * run_number, "executions of its own");
+        assert_eq!(outside.running().handle.counters().started, 201 * run_number, "executions of its own");
     }
 }
 
@@ -175,7 +175,7 @@ fn a_busy_service_is_asked_again_under_the_same_token_and_every_attempt_is_count
         (asked <= 30).then(|| ApiError::new(ErrorKind::Throttling, "slow down"))
     };
     let outside = Outside::start(Hooks { on_start: Some(Box::new(on_start)), ..Hooks::default() });
-    let report = run(&outside.scenario(SMALL));
+    let report = run_with(Options { probe: false, ..Options::new(outside.scenario(SMALL)) });
     assert_eq!(report.exit, Exit::Ok, "{:?}", report.problem);
     let totals = &report.snapshot.totals;
     assert_eq!(totals.measured(None, None).class(Class::Refused), 0);
@@ -229,6 +229,38 @@ fn a_target_that_is_not_there_or_elsewhere_is_one_line_before_the_first_connect(
             assert!(problem.contains(part), "no {part} in: {problem}");
         }
     }
+}
+
+#[test]
+fn a_broker_that_grants_what_it_does_not_serve_is_found_before_the_fleet_connects() {
+    let outside = Outside::start(Hooks { on_request: Some(Box::new(|_| false)), ..Hooks::default() });
+    let report = run(&outside.scenario(SMALL));
+    assert_eq!(report.exit, Exit::Unavailable);
+    let problem = report.problem.unwrap();
+    for part in
+        ["the request on $aws/commands/things/fleetsim-canary-", "/request/json", "granted", "--no-probe"]
+    {
+        assert!(problem.contains(part), "no {part} in: {problem}");
+    }
+    assert_eq!(report.snapshot.totals.measured(None, None).due, 0);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn devices_connect_from_the_addresses_they_are_given() {
+    let outside = Outside::start(Hooks::default());
+    let source_ips = ["127.0.0.2", "127.0.0.3"].map(|ip| ip.parse().unwrap()).to_vec();
+    let report = run_with(Options { source_ips, ..Options::new(outside.scenario(SMALL)) });
+    assert_eq!(report.exit, Exit::Ok, "{:?}", report.problem);
+    // An address of the documentation: nobody has it.
+    let source_ips = vec!["203.0.113.9".parse().unwrap()];
+    let report = run_with(Options { source_ips, ..Options::new(outside.scenario(SMALL)) });
+    assert_eq!(report.exit, Exit::Unavailable);
+    assert!(
+        report.problem.as_ref().is_some_and(|text| text.contains("--source-ip 203.0.113.9")),
+        "{:?}",
+        report.problem
+    );
 }
 
 /// The shipped scenario with its measured stage cut short, and both programs as users start them.
