@@ -24,6 +24,8 @@ pub(super) struct InitArguments {
 pub(super) enum Template {
     /// A hundred devices, forty commands a second, two thresholds.
     Quickstart,
+    /// A firmware rollout to devices of which some fail, with the rules that stop it.
+    Rollout,
     /// A gate for every merge: under a minute, the same plan every time.
     Ci,
 }
@@ -32,6 +34,7 @@ impl Template {
     fn text(self) -> &'static str {
         match self {
             Self::Quickstart => include_str!("init/quickstart.yaml"),
+            Self::Rollout => include_str!("init/rollout.yaml"),
             Self::Ci => include_str!("init/ci.yaml"),
         }
     }

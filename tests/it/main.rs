@@ -13,6 +13,7 @@ mod backend_http;
 mod backend_mqtt;
 mod broker;
 mod chaos;
+mod examples;
 mod endpoint;
 mod peers;
 mod program;
