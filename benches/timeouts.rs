@@ -30,6 +30,7 @@ fn main() {
         account: "123456789012".to_owned(),
         policy: Policy::default(),
         limits: Limits::NONE,
+        faults: backend::Faults::default(),
         hooks: Hooks { on_time_out: Some(Box::new(on_time_out)), ..Hooks::default() },
     };
     let stop = CancellationToken::new();

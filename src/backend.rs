@@ -21,6 +21,7 @@ mod commands;
 mod core;
 mod events;
 mod executions;
+mod faults;
 mod handle;
 mod hooks;
 mod policy;
@@ -34,6 +35,7 @@ use std::thread;
 
 use tokio_util::sync::CancellationToken;
 
+pub use faults::{CallFaults, FaultCounts, Faults, Operation, RequestFaults};
 pub use handle::{Counters, ExecutionEnd, Handle};
 pub use hooks::{Hooks, OnRequest, OnStart, OnTimeOut};
 pub use policy::Policy;
@@ -66,6 +68,8 @@ pub struct Config {
     pub policy: Policy,
     /// The limits of the broker.
     pub limits: broker::Limits,
+    /// What goes wrong by plan.
+    pub faults: Faults,
     /// Faults for tests; none by default.
     #[doc(hidden)]
     pub hooks: Hooks,

@@ -6,6 +6,7 @@
 //! still sent and its lag recorded, never skipped.
 
 mod api;
+mod capacity;
 mod http;
 mod rollout;
 mod settle;
@@ -27,6 +28,7 @@ use crate::stats::{Part, RolloutProgress, StuckDevice};
 use crate::units::micros;
 
 pub use api::{CallError, CommandsApi};
+pub use capacity::{Bounds, Search, Worth};
 pub use http::{ApiAddress, HttpApi};
 pub use rollout::{Release, RolloutControl, RolloutStep};
 pub use settle::{Pace, settle_lane};
@@ -57,7 +59,7 @@ pub struct Driver {
     token_salt: u64,
     /// How long a start may wait for a connection, and then for its answer.
     timeout_us: u64,
-    /// Starts are calls: they wait for no connection.
+    /// Starts are calls that take no time: they wait for nobody but this thread.
     is_direct: bool,
     region: String,
     account: String,
@@ -104,7 +106,7 @@ impl Driver {
             started: Cell::new(0),
             token_salt: token_salt(&plan, clock),
             timeout_us: micros(plan.scenario().driver.timeout),
-            is_direct: plan.scenario().driver.via == Via::Direct,
+            is_direct: plan.scenario().driver.via == Via::Direct && !plan.scenario().direct_start_waits(),
             region: target.region().to_owned(),
             account: target.account().to_owned(),
             plan,

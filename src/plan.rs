@@ -150,6 +150,7 @@ impl Plan {
         let of = &self.scenario.workloads[workload];
         match &of.load {
             Load::ArrivalRate(load) => load.stages.iter().map(arrivals::stage_count).sum(),
+            Load::Capacity(_) => 0,
             Load::Once(load) => arrivals::share_of(load.devices, Candidates::of(self, of).count),
             Load::Concurrency(load) => {
                 load.levels.iter().map(|level| level.from.max(level.to)).max().unwrap_or(0)
@@ -169,7 +170,7 @@ impl Plan {
     pub fn rollout_order(&self, workload: usize) -> Option<RolloutOrder> {
         match &self.scenario.workloads[workload].load {
             Load::Rollout(load) => Some(self.order_of(workload, load)),
-            Load::ArrivalRate(_) | Load::Once(_) | Load::Concurrency(_) => None,
+            Load::ArrivalRate(_) | Load::Once(_) | Load::Concurrency(_) | Load::Capacity(_) => None,
         }
     }
 
@@ -199,7 +200,11 @@ impl Plan {
                 let order = self.order_of(workload, load);
                 (0..order.devices()).for_each(|place| reach[usize::from(order.device(place).group)] += 1);
             }
-            Load::ArrivalRate(_) | Load::Once(_) | Load::Concurrency(_) | Load::Rollout(_) => {
+            Load::ArrivalRate(_)
+            | Load::Once(_)
+            | Load::Concurrency(_)
+            | Load::Rollout(_)
+            | Load::Capacity(_) => {
                 of.groups
                     .iter()
                     .for_each(|group| reach[*group] = u64::from(self.scenario.groups[*group].count));

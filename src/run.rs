@@ -4,9 +4,12 @@
 //! In real time the backend and each shard have a thread. In virtual time the same backend and one
 //! shard are tasks beside the conductor, on one paused runtime without a socket: `clock` says which.
 
+mod capacity;
 mod collector;
 mod conductor;
 mod direct;
+mod faults;
+mod meter;
 mod pictures;
 mod preflight;
 mod probe;
@@ -35,10 +38,11 @@ use crate::protocol::{CommandArn, CommandPayload, CreateCommandRequest};
 use crate::report::{self, Environment, RunReport, WallClock};
 use crate::scenario::{Command, Embedded, Load, Scenario, Target, Transport};
 use crate::seed::Seed;
-use crate::stats::{Phase, Snapshot};
+use crate::stats::{CapacityAnswer, Phase, Snapshot};
 use crate::transport::Listener;
 use crate::verdict;
 
+use capacity::CapacityLead;
 use collector::Collector;
 use conductor::{Conductor, Ending, slowest_connect_gap_us};
 use pictures::Pictures;
@@ -255,6 +259,7 @@ impl<'a> Run<'a> {
             account: target.account,
             policy: backend::Policy::default(),
             limits: backend::broker::Limits::NONE,
+            faults: faults::of_scenario(&target.faults),
             hooks: std::mem::take(&mut self.options.hooks.backend),
         };
         let failed = |cause| SetupError::Start { what: "the embedded backend", cause };
@@ -329,6 +334,7 @@ impl<'a> Run<'a> {
             pictures: Pictures::new(self.snapshots, self.clock, self.machine.stopwatch),
             signals: if hears && signal_thread.is_none() { Signals::new() } else { Signals::none() },
             injections,
+            capacity: CapacityLead::of(&self.options.scenario),
             devices: self.device_count(),
             slowest_connect_gap_us: slowest_connect_gap_us(&self.plan),
             connect_progress: (0, epoch),
@@ -446,7 +452,7 @@ impl<'a> Run<'a> {
         snapshot.wall_elapsed = self.clock.is_virtual().then_some(wall_clock.elapsed);
         debug_assert_eq!(snapshot.phase, Phase::Done, "a report is made of a finished run");
         let verdict = verdict::judge(&scenario, &snapshot);
-        let mut exit = if ending.problem.is_none() { judged_exit(&verdict) } else { Exit::Ok };
+        let mut exit = if ending.problem.is_none() { judged_exit(&verdict, &snapshot) } else { Exit::Ok };
         if ending.rollout_aborted {
             exit = exit.or(Exit::RolloutAborted);
         }
@@ -494,9 +500,11 @@ impl<'a> Run<'a> {
     }
 }
 
-fn judged_exit(verdict: &verdict::Verdict) -> Exit {
+fn judged_exit(verdict: &verdict::Verdict, snapshot: &Snapshot) -> Exit {
     let validity = if verdict.validity.valid { Exit::Ok } else { Exit::Void };
-    let thresholds = if verdict.failed() { Exit::Thresholds } else { Exit::Ok };
+    let search = snapshot.capacity.as_ref().and_then(|capacity| capacity.answer.as_ref());
+    let holds_nothing = search.is_some_and(CapacityAnswer::holds_nothing);
+    let thresholds = if verdict.failed() || holds_nothing { Exit::Thresholds } else { Exit::Ok };
     validity.or(thresholds)
 }
 

@@ -13,6 +13,7 @@ mod connect;
 mod decode;
 mod document;
 mod expression;
+mod faults;
 mod files;
 mod load;
 mod loads;
@@ -44,11 +45,12 @@ use crate::units::Share;
 
 pub use client_id::ClientIdTemplate;
 pub use connect::{Auth, Backoff, Connect, Drops, Jitter, MqttVersion};
+pub use faults::{CallFaults, Faults, PublishFaults};
 pub use files::{FileError, Files, Folder};
 pub use load::{LoadError, load, load_with, parse, parse_in, parse_with};
 pub use loads::{
-    AbortStatus, AbortWhen, ArrivalRate, Batch, BatchSize, Concurrency, Growth, IncreaseAfter, Level, Load,
-    Once, Retry, Rollout, Spacing, Stage,
+    AbortStatus, AbortWhen, ArrivalRate, Batch, BatchSize, Capacity, Concurrency, Growth, IncreaseAfter,
+    Level, Load, Once, Retry, Rollout, Spacing, Stage,
 };
 pub use manners::{Manners, SlowStart, WhenBusy};
 pub use overrides::Overrides;
@@ -98,6 +100,8 @@ pub struct Embedded {
     pub region: String,
     /// ARNs are made from it; twelve digits.
     pub account: String,
+    /// What it does wrong by plan.
+    pub faults: Faults,
 }
 
 /// What carries MQTT between devices and backend.
@@ -351,6 +355,21 @@ impl Scenario {
             workloads: self.workloads.iter().map(|w| w.name.clone()).collect(),
             groups: self.groups.iter().map(|g| g.name.clone()).collect(),
         }
+    }
+
+    /// Everything that is asked of the run's figures: its thresholds and what a capacity search has to hold.
+    pub fn conditions(&self) -> impl Iterator<Item = &Threshold> {
+        let pass = self.workloads.iter().flat_map(|workload| match &workload.load {
+            Load::Capacity(capacity) => capacity.pass.as_slice(),
+            _ => &[],
+        });
+        self.thresholds.iter().chain(pass)
+    }
+
+    /// Whether a start that is a call of the embedded backend ([`Via::Direct`]) can make its caller wait.
+    pub fn direct_start_waits(&self) -> bool {
+        let waits = self.target.embedded().is_some_and(|target| target.faults.start.latency.is_some());
+        self.driver.via == Via::Direct && waits
     }
 
     /// What is tested and how it is reached, in words: `embedded`, or `embedded in memory, started directly`,

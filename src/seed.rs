@@ -57,6 +57,10 @@ pub enum Purpose {
     StartRetry = 19,
     /// How long a user of a closed loop thinks.
     Think = 20,
+    /// What goes wrong with a call of the embedded backend's API.
+    FaultOfCall = 21,
+    /// What goes wrong with a request that the embedded backend publishes.
+    FaultOfRequest = 22,
 }
 
 /// Who a draw is for: (name, index in it), never a fleet-wide number.

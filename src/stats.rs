@@ -4,6 +4,7 @@
 //! the collector adds them up. Nobody ever reads one that is being filled. Everything that draws,
 //! judges or writes reads a [`Snapshot`] and nothing else.
 
+mod capacity;
 mod histogram;
 mod names;
 mod rollout;
@@ -12,6 +13,7 @@ mod snapshot;
 mod statistics;
 mod windows;
 
+pub use capacity::{CapacityAnswer, CapacityProgress, CapacityStep, StepLimit, StepOutcome};
 pub use histogram::{Histogram, Percentile};
 pub use names::{Class, Finding, Outcome, Span};
 pub use rollout::{

@@ -222,6 +222,16 @@ pub fn human_count(count: u64) -> String {
     out
 }
 
+/// A rate for people: `3 340/s`, `12.5/s`, `30/min`.
+pub fn human_rate(per_second: f64) -> String {
+    if per_second < 1_000.0 {
+        return Rate::from_per_second(per_second).to_string();
+    }
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "positive, saturating")]
+    let whole = per_second.round() as u64;
+    format!("{}/s", human_count(whole))
+}
+
 /// `value` with at most `places` decimals and no trailing zeros.
 fn trimmed(value: f64, places: usize) -> String {
     let text = format!("{value:.places$}");

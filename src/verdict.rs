@@ -7,8 +7,10 @@ use std::cmp::Ordering;
 use std::time::Duration;
 
 use crate::scenario::{Aggregate, Comparison, Metric, Scenario, Threshold};
-use crate::stats::{Class, Counts, Histogram, Part, Percentile, Phase, Snapshot, Span};
-use crate::units::{human_count, human_micros};
+use crate::stats::{
+    CapacityProgress, Class, Counts, Histogram, Part, Percentile, Phase, Snapshot, Span, StepOutcome,
+};
+use crate::units::{human_count, human_micros, human_rate};
 
 /// What a run is worth.
 #[derive(Debug, Clone, PartialEq)]
@@ -89,6 +91,11 @@ pub fn judge(scenario: &Scenario, snapshot: &Snapshot) -> Verdict {
         .map(|threshold| judge_one(threshold, snapshot))
         .collect();
     Verdict { thresholds, validity: validity(scenario, snapshot) }
+}
+
+/// Judges conditions that are not the scenario's thresholds.
+pub fn judge_each(conditions: &[Threshold], snapshot: &Snapshot) -> Vec<Judged> {
+    conditions.iter().map(|condition| judge_one(condition, snapshot)).collect()
 }
 
 /// Nothing may go wrong that nothing planned explains.
@@ -286,8 +293,7 @@ pub fn max_lag_us(scenario: &Scenario) -> (u64, bool) {
         reason = "limits are checked positive µs"
     )]
     let tightest = scenario
-        .thresholds
-        .iter()
+        .conditions()
         .filter(|t| t.metric == Metric::Span(Span::Latency))
         .filter(|t| matches!(t.comparison, Comparison::Less | Comparison::LessOrEqual))
         .map(|t| (t.limit / 10.0) as u64)
@@ -295,7 +301,9 @@ pub fn max_lag_us(scenario: &Scenario) -> (u64, bool) {
     (tightest.unwrap_or(MAX_LAG_US).clamp(MIN_LAG_US, MAX_LAG_US), false)
 }
 
-fn validity(scenario: &Scenario, snapshot: &Snapshot) -> Validity {
+/// Whether the generator kept up. In a capacity search it may fall behind, once that has shown where the
+/// target's limit is not: each step was judged by itself.
+pub fn validity(scenario: &Scenario, snapshot: &Snapshot) -> Validity {
     let (max_lag_us, max_lag_set) = max_lag_us(scenario);
     let p99 = |span| snapshot.totals.merged(span, None, None, None).percentile(Percentile(99.0));
     let counts = snapshot.totals.measured(None, None);
@@ -308,8 +316,24 @@ fn validity(scenario: &Scenario, snapshot: &Snapshot) -> Validity {
         device_lag_us_p99: p99(Span::DeviceLag),
         unsent: counts.class(Class::Unsent),
     };
-    let reasons = void_reasons(&validity, counts.due, snapshot);
+    let reasons = match &snapshot.capacity {
+        Some(capacity) => capacity_reasons(capacity),
+        None => void_reasons(&validity, counts.due, snapshot),
+    };
     Validity { valid: reasons.is_empty(), reasons, ..validity }
+}
+
+fn capacity_reasons(capacity: &CapacityProgress) -> Vec<String> {
+    let Some(answer) = capacity.answer.as_ref().filter(|answer| answer.is_bounded_by_generator()) else {
+        return Vec::new();
+    };
+    let lagged = capacity.steps.iter().rev().find_map(|step| match &step.outcome {
+        StepOutcome::Unknown { reason } if Some(step.rate) == answer.lagged_at => Some((step.rate, reason)),
+        _ => None,
+    });
+    let told =
+        |(rate, reason): (f64, &String)| format!("at {} the generator lagged: {reason}", human_rate(rate));
+    lagged.map(told).into_iter().collect()
 }
 
 fn void_reasons(validity: &Validity, due: u64, snapshot: &Snapshot) -> Vec<String> {

@@ -20,8 +20,8 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde::Deserialize;
 
 use self::reply::{Failure, json, respond};
-use super::Handle;
 use super::broker::Host as _;
+use super::{Handle, Operation};
 use crate::protocol::{
     ApiError, CreateCommandRequest, ErrorKind, InvalidShape, Service, StartCommandExecutionRequest,
 };
@@ -60,6 +60,7 @@ pub(super) fn router(handle: Handle) -> Router {
 async fn create_command(State(handle): State<Handle>, id: PathId, request: Request) -> Response {
     let outcome = async {
         let (id, body) = (path_id(id)?, read_body(&handle, request).await?.1);
+        handle.admit(Operation::Create).await?;
         json(&handle.create_command(&id, CreateCommandRequest::from_json(&body)?)?)
     };
     let outcome = outcome.await;
@@ -68,7 +69,8 @@ async fn create_command(State(handle): State<Handle>, id: PathId, request: Reque
 
 /// `GET /commands/{id}`
 async fn get_command(State(handle): State<Handle>, id: PathId) -> Response {
-    let outcome = path_id(id).and_then(|id| json(&handle.get_command(&id)?));
+    let admitted = handle.admit(Operation::Get).await;
+    let outcome = admitted.and_then(|()| json(&handle.get_command(&path_id(id)?)?));
     respond(&handle, outcome.map_err(|error| Failure::of(Service::Iot, error)))
 }
 
@@ -81,9 +83,12 @@ async fn start_or_list(State(handle): State<Handle>, request: Request) -> Respon
     };
     let service = service::of_executions(&parts, &body);
     let outcome = match service {
-        Service::JobsData => StartCommandExecutionRequest::from_json(&body)
-            .map_err(ApiError::from)
-            .and_then(|start| json(&handle.start_command_execution(&start)?)),
+        Service::JobsData => {
+            let admitted = handle.admit(Operation::Start).await;
+            admitted
+                .and_then(|()| Ok(StartCommandExecutionRequest::from_json(&body)?))
+                .and_then(|start| json(&handle.start_command_execution(&start)?))
+        }
         Service::Iot => Err(InvalidShape::NotYet { feature: "ListCommandExecutions" }.into()),
     };
     respond(&handle, outcome.map_err(|error| Failure::of(service, error)))
@@ -102,7 +107,8 @@ async fn get_command_execution(
     id: PathId,
     query: Result<Query<ExecutionQuery>, QueryRejection>,
 ) -> Response {
-    let outcome = (|| {
+    let admitted = handle.admit(Operation::Get).await;
+    let outcome = admitted.and_then(|()| {
         let id = path_id(id)?;
         let Query(query) = query.map_err(|rejection| invalid(&rejection.body_text()))?;
         let target_arn = query.target_arn.ok_or(InvalidShape::Missing { member: "targetArn" })?;
@@ -114,7 +120,7 @@ async fn get_command_execution(
             }
         };
         json(&handle.get_command_execution(&id, &target_arn, include_result)?)
-    })();
+    });
     respond(&handle, outcome.map_err(|error| Failure::of(Service::Iot, error)))
 }
 

@@ -10,10 +10,11 @@ use super::broker::{self, Broker, Message};
 use super::commands::Commands;
 use super::events;
 use super::executions::{Effect, Effects, Executions, Input, Key, Limits, Replay, Reply, Start};
+use super::faults::{Departure, Faults, Injector};
 use super::handle::ExecutionEnd;
 use super::hooks::Hooks;
 use super::timers::Timers;
-use crate::clock::{Clock, Instant};
+use crate::clock::{Clock, Deadlines, Instant};
 use crate::mqtt::QoS;
 use crate::protocol::{
     Accepted, ApiError, CompactText, CreateCommandRequest, CreateCommandResponse, DeviceTopic, ErrorKind,
@@ -29,6 +30,9 @@ pub(super) struct Core {
     region: String,
     account: String,
     hooks: Hooks,
+    pub(super) faults: Injector,
+    /// Requests that a fault holds back; each belongs to an open execution or is moot.
+    held_back: Deadlines<Key>,
     commands: Commands,
     executions: Executions,
     timers: Timers,
@@ -85,7 +89,7 @@ impl Core {
         seed: Seed,
         (region, account): (String, String),
         limits: broker::Limits,
-        hooks: Hooks,
+        (faults, hooks): (Faults, Hooks),
     ) -> Self {
         Self {
             clock,
@@ -93,6 +97,8 @@ impl Core {
             region,
             account,
             hooks,
+            faults: Injector::new(faults, seed),
+            held_back: Deadlines::default(),
             commands: Commands::default(),
             executions: Executions::new(Limits::DEFAULT),
             timers: Timers::default(),
@@ -172,6 +178,7 @@ impl Core {
             status: record.status(),
             reason: record.status_reason(),
             completed_after_us: record.completed_after_us(),
+            request_withheld: record.request_withheld,
         })
     }
 
@@ -215,6 +222,13 @@ impl Core {
         const BATCH: usize = 256;
         let now = self.clock.now();
         for _ in 0..BATCH {
+            let Some((_, key)) = self.held_back.pop_due(now) else { break };
+            self.publish_held_back(key);
+        }
+        if self.held_back.next().is_some_and(|at| at <= now) {
+            return true;
+        }
+        for _ in 0..BATCH {
             let Some((deadline, key)) = self.timers.pop_due(now) else { return self.broker.time_out_due() };
             let before = self.tally.timed_out;
             self.fall_due(key, now);
@@ -227,7 +241,8 @@ impl Core {
 
     /// When the timer has to fire next.
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.timers.next().into_iter().chain(self.broker.next_deadline()).min()
+        let next = [self.timers.next(), self.held_back.next(), self.broker.next_deadline()];
+        next.into_iter().flatten().min()
     }
 
     /// Whether the timer task sleeps too long now; asking forgets it.
@@ -288,6 +303,27 @@ impl Core {
             self.tally.requests_dropped += 1;
             return;
         }
+        let now = self.clock.now();
+        match self.faults.request(now, record.deadline()) {
+            Departure::Now => self.send_request(key),
+            Departure::Late { by_us } => {
+                self.timer_is_early |= self.held_back.push(now.plus_micros(by_us), key);
+            }
+            Departure::Never => self.executions.withhold_request(key),
+        }
+    }
+
+    /// A request whose time has come, unless its execution has ended meanwhile: then it has expired.
+    fn publish_held_back(&mut self, key: Key) {
+        if self.executions.record(key).is_some_and(|record| record.state.time_out().is_some()) {
+            self.send_request(key);
+        } else {
+            self.executions.withhold_request(key);
+        }
+    }
+
+    fn send_request(&mut self, key: Key) {
+        let Some(record) = self.executions.record(key) else { return };
         let topic = &mut self.scratch.topic;
         topic.clear();
         record.id.with_str(|execution| {

@@ -104,6 +104,13 @@ impl Executions {
         slot.record.as_ref().filter(|_| slot.generation == key.generation)
     }
 
+    /// Notes that the request of an execution does not go out: a fault of the scenario's.
+    pub fn withhold_request(&mut self, key: Key) {
+        if let Some(record) = self.record_mut(key) {
+            record.request_withheld = true;
+        }
+    }
+
     /// The execution of that id and target.
     pub fn find(&self, id: &ExecutionId, kind: TargetKind, device: &str) -> Option<Key> {
         let slot = *self.by_id.get(id)?;

@@ -4,8 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::broker::BrokerCounters;
+use super::broker::{BrokerCounters, Host as _};
 use super::core::Core;
+use super::faults::{Admission, FaultCounts, Operation};
 use super::shared::{Plane, Shared};
 use crate::protocol::{
     ApiError, CompactText, CreateCommandRequest, CreateCommandResponse, ExecutionId,
@@ -45,6 +46,8 @@ pub struct Counters {
     pub http_connections: usize,
     /// Connections that could not be accepted, of either kind.
     pub accept_errors: u64,
+    /// Faults that were injected because the scenario says so.
+    pub faults: FaultCounts,
     /// The broker's own.
     pub broker: BrokerCounters,
 }
@@ -59,11 +62,35 @@ pub struct ExecutionEnd {
     /// From its creation to its end in µs; `None` while it may still change, also after a time-out by the
     /// cloud.
     pub completed_after_us: Option<u64>,
+    /// Whether a fault of the scenario has kept the request from its device.
+    pub request_withheld: bool,
 }
 
 impl Handle {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
         Self(shared)
+    }
+
+    /// Lets a call meet the faults that the scenario has for it, before it is made: it waits here, and may be
+    /// refused.
+    ///
+    /// # Errors
+    /// The refusal.
+    pub async fn admit(&self, operation: Operation) -> Result<(), ApiError> {
+        if !self.0.has_faults() {
+            return Ok(());
+        }
+        let clock = self.0.clock();
+        let now = clock.now();
+        match self.0.with_core(|core| core.faults.call(operation, now)) {
+            Admission::Throttled(error) => Err(error),
+            Admission::After { wait_us, refusal } => {
+                if wait_us > 0 {
+                    clock.sleep_until(now.plus_micros(wait_us)).await;
+                }
+                refusal.map_or(Ok(()), Err)
+            }
+        }
     }
 
     /// CreateCommand.
@@ -126,7 +153,8 @@ impl Handle {
 
     /// Counts since the start.
     pub fn counters(&self) -> Counters {
-        let (stock, broker) = self.0.with_core(|core| (Core::stock(core), core.broker.counters()));
+        let (stock, faults, broker) =
+            self.0.with_core(|core| (Core::stock(core), core.faults.counts, core.broker.counters()));
         Counters {
             open: stock.open,
             remembered: stock.remembered,
@@ -140,6 +168,7 @@ impl Handle {
             http_requests: self.0.requests(),
             http_connections: self.0.connections(Plane::Http),
             accept_errors: self.0.accept_errors(),
+            faults,
             broker,
         }
     }

@@ -9,6 +9,7 @@ use tokio::sync::{Notify, mpsc};
 use super::Config;
 use super::broker::{Broker, Host, Message, publish_due_wills};
 use super::core::{Asker, Core};
+use super::faults::Faults;
 use super::policy::Policy;
 use crate::clock::{Clock, Instant};
 use crate::mqtt::{self, ReasonCode};
@@ -35,6 +36,8 @@ pub(super) struct Shared {
     clock: Clock,
     seed: Seed,
     policy: Policy,
+    /// Without any, calls need not ask.
+    has_faults: bool,
     /// Tells the timer task that an earlier time-out was armed.
     timer_wake: Notify,
     jobs: mpsc::Sender<Job>,
@@ -53,13 +56,15 @@ pub(super) struct Shared {
 
 impl Shared {
     pub fn new(config: Config) -> (Self, mpsc::Receiver<Job>) {
-        let Config { clock, seed, region, account, policy, limits, hooks } = config;
+        let Config { clock, seed, region, account, policy, limits, faults, hooks } = config;
+        let has_faults = faults != Faults::default();
         let (jobs, queue) = mpsc::channel(JOBS);
         let shared = Self {
-            core: Mutex::new(Core::new(clock, seed, (region, account), limits, hooks)),
+            core: Mutex::new(Core::new(clock, seed, (region, account), limits, (faults, hooks))),
             clock,
             seed,
             policy,
+            has_faults,
             timer_wake: Notify::new(),
             jobs,
             requests: AtomicU64::new(0),
@@ -101,6 +106,11 @@ impl Shared {
     pub fn next_request_id(&self) -> u128 {
         let n = self.requests.fetch_add(1, Ordering::Relaxed);
         self.seed.at(Purpose::RequestId, Subject::new("", 0), n).uuid()
+    }
+
+    /// Whether the scenario asks for any fault.
+    pub fn has_faults(&self) -> bool {
+        self.has_faults
     }
 
     /// Hands a job to the backend's thread; `false` if its queue is full or it has ended.

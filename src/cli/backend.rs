@@ -54,6 +54,7 @@ fn start(arguments: &BackendArguments, console: Console) -> Result<Exit, (Exit, 
         account: arguments.account.clone(),
         limits: arguments.limits.values(),
         policy: if arguments.isolate { Policy::Isolated } else { Policy::Open },
+        faults: backend::Faults::default(),
         hooks: Hooks::default(),
     };
     let stop = CancellationToken::new();

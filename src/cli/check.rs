@@ -181,6 +181,21 @@ fn load_lines(load: &Load) -> Vec<String> {
             };
             load.stages.iter().map(|stage| stage_line(stage, spacing)).collect()
         }
+        Load::Capacity(load) => {
+            let spacing = match load.spacing {
+                Spacing::Poisson => "poisson",
+                Spacing::Even => "even",
+            };
+            let (settle, hold) = (human_micros(micros(load.settle)), human_micros(micros(load.hold)));
+            let pass: Vec<&str> = load.pass.iter().map(|pass| pass.text.as_str()).collect();
+            vec![
+                format!(
+                    "from {} to {}, ×{} a step, to {} ({spacing})",
+                    load.from, load.to, load.step, load.precision
+                ),
+                format!("each rate settles for {settle} and is held for {hold}; pass: {}", pass.join(", ")),
+            ]
+        }
         Load::Once(load) => {
             vec![format!(
                 "once to {} of the devices, within {}",

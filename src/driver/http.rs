@@ -219,6 +219,7 @@ fn record(response: &GetCommandExecutionResponse) -> Option<Record> {
         status: response.status?,
         reason: response.status_reason.clone(),
         completed_after_us: response.completed_at.map(|completed| millis(completed) * 1000),
+        request_withheld: false,
     })
 }
 

@@ -45,7 +45,6 @@ enum Source {
     /// Decided before the run.
     Planned(Box<ShardArrivals>),
     /// An open loop whose steps are decided while it runs.
-    #[cfg_attr(not(test), expect(dead_code, reason = "no load of this release is stepped"))]
     Stepped { steps: VecDeque<ShardArrivals>, ended: bool },
     /// The next start follows an end.
     ClosedLoop(Box<ClosedLoop>),
@@ -57,7 +56,9 @@ enum Source {
 pub fn follows(scenario: &Scenario) -> Vec<Follow> {
     let by_devices = scenario.thresholds.iter().any(|threshold| threshold.metric == Metric::DevicesSucceeded);
     let follow = |load: &Load| match load {
-        Load::ArrivalRate(_) | Load::Once(_) => Follow { progress: false, results: by_devices },
+        Load::ArrivalRate(_) | Load::Once(_) | Load::Capacity(_) => {
+            Follow { progress: false, results: by_devices }
+        }
         Load::Concurrency(_) | Load::Rollout(_) => Follow { progress: true, results: by_devices },
     };
     scenario.workloads.iter().map(|workload| follow(&workload.load)).collect()
@@ -66,6 +67,7 @@ pub fn follows(scenario: &Scenario) -> Vec<Follow> {
 impl Sources {
     pub fn new(plan: &Plan, shard: usize, shards: usize) -> Self {
         let sources = (0..).zip(&plan.scenario().workloads).map(|(number, workload)| match &workload.load {
+            Load::Capacity(_) => Source::Stepped { steps: VecDeque::new(), ended: false },
             Load::ArrivalRate(_) | Load::Once(_) => {
                 Source::Planned(Box::new(plan.arrivals_of(number, shard, shards)))
             }

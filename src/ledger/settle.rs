@@ -15,6 +15,9 @@ pub struct Record {
     pub reason: Option<StatusReason>,
     /// `completedAt − createdAt` in µs; `None` without `completedAt`.
     pub completed_after_us: Option<u64>,
+    /// Whether the target itself kept the request from its device, because the scenario asks for that fault.
+    /// Only the embedded backend can say.
+    pub request_withheld: bool,
 }
 
 /// What came of reading a record back.
@@ -85,7 +88,7 @@ fn with_record(entry: &Entry, record: &Record, now: Instant, holder: Holder) -> 
         Status::Created | Status::InProgress => return still_open(entry, now),
         // The cloud made it: ended for the operator, open for the device.
         Status::TimedOut if record.completed_after_us.is_none() => {
-            return timed_out_cloud(entry, now, holder);
+            return timed_out_cloud(entry, record, now, holder);
         }
         Status::TimedOut => Class::TimedOutDevice,
         Status::Succeeded => Class::Succeeded,
@@ -118,7 +121,7 @@ fn still_open(entry: &Entry, now: Instant) -> Settlement {
     strike(entry, Class::Unfinished, vec![(Finding::Lost, false)])
 }
 
-fn timed_out_cloud(entry: &Entry, now: Instant, holder: Holder) -> Settlement {
+fn timed_out_cloud(entry: &Entry, record: &Record, now: Instant, holder: Holder) -> Settlement {
     let side = &entry.side;
     if accepted(entry) {
         return strike(entry, Class::TimedOutCloud, vec![(Finding::Contradicted, false)]);
@@ -131,7 +134,7 @@ fn timed_out_cloud(entry: &Entry, now: Instant, holder: Holder) -> Settlement {
     }
     let unreadable = side.end == Some(PlannedEnd::Unreadable);
     let findings = if unreadable || (side.held.is_none() && was_owed(entry, holder)) {
-        vec![(Finding::Lost, false)]
+        vec![(Finding::Lost, record.request_withheld && !unreadable)]
     } else {
         Vec::new()
     };

@@ -94,6 +94,7 @@ fn record(status: Status, completed_after_ms: Option<u64>) -> ReadBack {
         status,
         reason: None,
         completed_after_us: completed_after_ms.map(|ms| ms * 1000),
+        request_withheld: false,
     })
 }
 
@@ -442,6 +443,7 @@ fn a_record_that_says_otherwise_is_a_contradiction() {
         status: Status::Succeeded,
         reason: Some(StatusReason { code: "OTHER".into(), description: None }),
         completed_after_us: Some(20_000),
+        request_withheld: false,
     });
     for read in [record(Status::Failed, Some(20)), differing_reason, record(Status::InProgress, None)] {
         let mut bench = Bench::new();

@@ -152,7 +152,9 @@ impl Arrivals {
                 this.choice = Choice::Once(this.seed.order(this.subject, this.candidates.count));
                 this
             }
-            Load::Concurrency(_) | Load::Rollout(_) => Self::with(plan, workload, Times::Never),
+            Load::Concurrency(_) | Load::Rollout(_) | Load::Capacity(_) => {
+                Self::with(plan, workload, Times::Never)
+            }
         }
     }
 

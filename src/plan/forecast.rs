@@ -113,6 +113,8 @@ impl Plan {
         match workload.load {
             // Its level is what is asked for.
             Load::Concurrency(_) => self.planned(number) as f64,
+            // How many will start is not known, only how fast.
+            Load::Capacity(_) => self.peak_rate(number, workload) * open_us / 1e6,
             _ => (self.peak_rate(number, workload) * open_us / 1e6).min(self.planned(number) as f64),
         }
     }

@@ -77,6 +77,7 @@ fn plan(seed: u64, groups: Vec<Group>, spacing: Spacing, stages: Vec<Stage>) -> 
             transport: Transport::Tcp,
             mqtt: "127.0.0.1:0".parse().unwrap(),
             http: "127.0.0.1:0".parse().unwrap(),
+            faults: crate::scenario::Faults::default(),
             region: "us-east-1".into(),
             account: "123456789012".into(),
         }),

@@ -3,6 +3,7 @@
 //! Failures are never mixed into success latency, and every latency row says which share it covers.
 //! What is written where is `cli`'s to say.
 
+mod capacity;
 mod executions;
 mod generator;
 mod latency;
@@ -44,8 +45,10 @@ fn summary(report: &RunReport, style: Style, width: usize, every_span: bool) -> 
     thresholds(&mut page, report);
     fleet(&mut page, report);
     if report.snapshot.load_elapsed.is_some() {
+        capacity::capacity(&mut page, report);
         executions::executions(&mut page, report);
         rollout::rollouts(&mut page, report);
+        executions::faults(&mut page, report);
         executions::ledger(&mut page, report);
         latency::table(&mut page, &report.snapshot);
         if every_span {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::words::{position, printable, share, speed_up};
 use crate::stats::{Event, Part, Phase, RolloutProgress, Second, Snapshot};
-use crate::units::{Rate, human_count, human_micros};
+use crate::units::{Rate, human_count, human_micros, human_rate};
 
 /// Where the run stands and what happened in the last `interval` (at least one second).
 ///
@@ -79,6 +79,9 @@ fn load(snapshot: &Snapshot, window: &[Second]) -> Vec<String> {
         rate(sum(|s| s.started), window),
         rate(sum(|s| s.succeeded), window)
     )];
+    if let Some((number, rate)) = snapshot.capacity.as_ref().and_then(|capacity| capacity.running) {
+        columns.insert(0, format!("step {number}: {}", human_rate(rate)));
+    }
     let percentiles: Vec<String> = [
         ("p50", bound(window, |s| s.latency_us_p50)),
         ("p95", bound(window, |s| s.latency_us_p95)),

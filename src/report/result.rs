@@ -4,6 +4,7 @@
 //! becomes this tree is in `build`; other renderings of a finished run can be made from the tree alone.
 
 mod build;
+mod capacity;
 mod rollouts;
 
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 pub(super) use build::load_cpu;
 pub use build::run_result;
+pub use capacity::CapacityResult;
 
 use super::RunReport;
 use rollouts::RolloutResult;
@@ -67,6 +69,12 @@ pub struct RunResult {
     /// Rollouts by workload; absent without one.
     #[serde(skip_serializing_if = "IndexMap::is_empty", default)]
     pub rollouts: IndexMap<String, RolloutResult>,
+    /// The capacity search; absent in a run without.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub capacity: Option<CapacityResult>,
+    /// Faults that the embedded backend has injected because the scenario says so, by name. Absent if none.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub faults: BTreeMap<String, u64>,
     /// What was lost, doubled or contradicted.
     pub ledger: Ledger,
     /// Oldest first.

@@ -6,14 +6,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::backend::FaultCounts;
 use crate::clock::Instant;
 use crate::driver::{Release, RolloutControl, RolloutStep};
 use crate::stats::{
-    Anomaly, CpuUse, Event, GroupGauge, Part, Percentile, Phase, RolloutProgress, Second, Series, Shape,
-    Snapshot, Span, Statistics, StuckDevice,
+    Anomaly, CapacityProgress, CpuUse, Event, GroupGauge, Part, Percentile, Phase, RolloutProgress, Second,
+    Series, Shape, Snapshot, Span, Statistics, StuckDevice,
 };
 use crate::units::MICROS_PER_SECOND;
 
+use super::meter::Meter;
 use super::shard::ShardReport;
 
 /// What is known of one shard: the newest, for the conductor, but for what a snapshot shows.
@@ -61,6 +63,11 @@ pub(super) struct Collector {
     backend_dropped: u64,
     /// Ended executions the backend forgot before it was asked.
     backend_evicted: u64,
+    /// What was measured since a capacity search emptied it.
+    meter: Option<Meter>,
+    pub capacity: Option<Arc<CapacityProgress>>,
+    /// Faults the backend has injected, by name.
+    backend_faults: BTreeMap<&'static str, u64>,
     /// When a run that was asked to stop ends at the latest.
     pub drain_until: Option<Instant>,
     pub load_begin: Option<Instant>,
@@ -98,6 +105,9 @@ impl Collector {
             report_gap: Duration::ZERO,
             backend_dropped: 0,
             backend_evicted: 0,
+            meter: None,
+            capacity: None,
+            backend_faults: BTreeMap::new(),
             drain_until: None,
             load_begin: None,
             phase: Phase::Connect,
@@ -153,7 +163,11 @@ impl Collector {
         if !shard.finished {
             // The next one due, which may be an earlier one: a shard that was held up skips seconds.
             let due = self.epoch.plus_micros((shard.delivered + 1) * MICROS_PER_SECOND);
-            self.report_gap = self.report_gap.max(Duration::from_micros(now.micros_since(due)));
+            let gap = Duration::from_micros(now.micros_since(due));
+            self.report_gap = self.report_gap.max(gap);
+            if let Some(meter) = &mut self.meter {
+                meter.report_gap = meter.report_gap.max(gap);
+            }
         }
     }
 
@@ -196,6 +210,10 @@ impl Collector {
         #[expect(clippy::cast_precision_loss, reason = "a handful of seconds")]
         let elapsed = (complete - self.published).max(1) as f64;
         self.account_cpu(elapsed, backend_cpu);
+        if let Some(meter) = &mut self.meter {
+            let at = |second: u64| self.epoch.plus_micros(second * MICROS_PER_SECOND);
+            meter.add(&second, self.cpu, at(self.published), at(complete));
+        }
         self.published = complete;
         self.totals.add(&second);
         self.series.push(self.point(complete - 1, &second));
@@ -297,6 +315,8 @@ impl Collector {
             cpu: self.cpu,
             report_gap: self.report_gap,
             stopped: self.stopped,
+            capacity: self.capacity.clone(),
+            faults: self.backend_faults.clone(),
             events: Arc::new(self.events.clone()),
             anomalies: Arc::new(self.anomalies.clone()),
             reach: Arc::clone(&self.reach),
@@ -314,6 +334,39 @@ impl Collector {
     pub fn backend_lost(&mut self, dropped: u64, evicted: u64) {
         self.backend_dropped = dropped;
         self.backend_evicted = evicted;
+    }
+
+    /// What the backend did wrong by plan since its start.
+    pub fn backend_injected(&mut self, faults: &FaultCounts) {
+        self.backend_faults = faults.named().collect();
+    }
+
+    /// Empties the meter; processor time counts between these instants.
+    pub fn meter(&mut self, from: Instant, until: Instant) {
+        self.meter = Some(Meter::new(Arc::clone(&self.shape), from, until));
+    }
+
+    /// Executions that fell due since the meter was emptied, and those of them that are not decided.
+    pub fn metered(&self) -> Option<(u64, u64)> {
+        self.meter.as_ref().map(Meter::due_and_open)
+    }
+
+    /// The meter as if it were a whole run, which is over.
+    pub fn metered_snapshot(&self, now: Instant) -> Option<Snapshot> {
+        let meter = self.meter.as_ref()?;
+        Some(Snapshot {
+            phase: Phase::Done,
+            totals: Arc::new(meter.statistics.clone()),
+            report_gap: meter.report_gap,
+            cpu: meter.cpu(),
+            capacity: None,
+            ..self.snapshot(now)
+        })
+    }
+
+    /// The end of the last second that is merged.
+    pub fn merged_until(&self) -> Instant {
+        self.epoch.plus_micros(self.published * MICROS_PER_SECOND)
     }
 
     /// Devices that have been subscribed at least once.

@@ -4,6 +4,7 @@
 //! threads, a fleet that does not come up), a signal. In virtual time it ticks once a second: people
 //! cannot be faster, and every tick is a step that the clock has to make.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -18,6 +19,7 @@ use crate::stats::Phase;
 use crate::units::{MICROS_PER_SECOND, human_count};
 use crate::verdict::{self, Verdict};
 
+use super::capacity::CapacityLead;
 use super::collector::Collector;
 use super::pictures::Pictures;
 use super::shard::{ShardCommand, ShardReport};
@@ -56,6 +58,8 @@ pub(super) struct Conductor<'a> {
     pub pictures: Pictures<'a>,
     pub signals: Signals,
     pub injections: Vec<(Duration, Injection)>,
+    /// Leads the capacity search, in a run that has one.
+    pub capacity: Option<CapacityLead>,
     pub devices: u64,
     /// So long nobody may come online because the scenario has it so.
     pub slowest_connect_gap_us: u64,
@@ -100,14 +104,12 @@ impl Conductor<'_> {
 
     fn take(&mut self, report: ShardReport) {
         let now = self.clock.now();
-        if let Some(backend) = &self.backend {
-            let counters = backend.counters();
-            self.collector.backend_lost(counters.broker.dropped(), counters.evicted);
-        }
+        self.count_backend();
         if !self.collector.take(report, now, self.backend_cpu()) {
             return;
         }
         self.lead_rollouts(now);
+        self.lead_search(now);
         // Whether a threshold stops the run must not depend on who looks, and when.
         let may_abort = self.options.scenario.thresholds.iter().any(|threshold| threshold.abort);
         let is_picture = self.pictures.is_due();
@@ -121,6 +123,32 @@ impl Conductor<'_> {
         }
         if let Some(verdict) = verdict {
             self.abort_if_asked(&verdict);
+        }
+    }
+
+    /// Of a backend outside nothing is known.
+    /// After each merged second: is the step of the capacity search over, and what comes next?
+    fn lead_search(&mut self, now: Instant) {
+        if self.collector.phase != Phase::Load {
+            return;
+        }
+        let Some(lead) = &mut self.capacity else { return };
+        if let Some(command) = lead.look(&self.options.scenario, &mut self.collector, now) {
+            self.tell_search(&command);
+        }
+    }
+
+    fn tell_search(&mut self, command: &SourceCommand) {
+        let Some(lead) = &self.capacity else { return };
+        self.collector.capacity = Some(Arc::new(lead.progress().clone()));
+        self.shards.send_all(|| ShardCommand::Source(lead.workload(), command.clone()));
+    }
+
+    fn count_backend(&mut self) {
+        if let Some(backend) = &self.backend {
+            let counters = backend.counters();
+            self.collector.backend_lost(counters.broker.dropped(), counters.evicted);
+            self.collector.backend_injected(&counters.faults);
         }
     }
 
@@ -238,6 +266,10 @@ impl Conductor<'_> {
                 self.tell(workload, &SourceCommand::Release(release));
             }
             self.shards.send_all(|| ShardCommand::Begin(begin));
+            if let Some(lead) = &mut self.capacity {
+                let command = lead.begin(&mut self.collector, begin);
+                self.tell_search(&command);
+            }
             self.enter(Phase::Load, now, "all devices subscribed, load begins");
             return;
         }
@@ -303,6 +335,7 @@ impl Conductor<'_> {
             let backend_cpu = self.backend_cpu();
             self.collector.take(report, now, backend_cpu);
         }
+        self.count_backend();
         self.collector.close(self.backend_cpu());
         self.pictures.show(self.collector.snapshot(self.clock.now()));
     }

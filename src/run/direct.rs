@@ -1,6 +1,6 @@
 //! The Commands API without HTTP: calls on the embedded backend's own handle.
 
-use crate::backend::{ExecutionEnd, Handle};
+use crate::backend::{ExecutionEnd, Handle, Operation};
 use crate::driver::{CallError, CommandsApi};
 use crate::ledger::Record;
 use crate::protocol::{
@@ -40,13 +40,14 @@ impl CommandsApi for DirectApi {
 
     /// Without the token: a call within the process cannot be lost, so it is never repeated.
     async fn start(&mut self, names: &StartNames<'_>, _: &ExecutionId) -> Result<ExecutionId, CallError> {
+        self.handle.admit(Operation::Start).await.map_err(refused)?;
         self.handle.start_execution(names).map_err(refused)
     }
 
     async fn read_back(&mut self, id: &ExecutionId, target: &TargetName<'_>) -> Result<Record, CallError> {
         let end = self.handle.execution_end(id, target).map_err(refused)?;
-        let ExecutionEnd { status, reason, completed_after_us } = end;
-        Ok(Record { status, reason, completed_after_us })
+        let ExecutionEnd { status, reason, completed_after_us, request_withheld } = end;
+        Ok(Record { status, reason, completed_after_us, request_withheld })
     }
 }
 

@@ -106,10 +106,15 @@ pub(super) fn spawn_local(setup: ShardSetup) -> tokio::task::JoinHandle<()> {
 fn start_workers(lanes: &mut JoinSet<()>, driver: &Rc<Driver>, site: &Site, shards: usize) {
     let scenario = driver.scenario();
     match (scenario.driver, &site.backend) {
-        // A call takes no time that another could use: one worker is all there is to have.
-        (scenario::Driver { via: Via::Direct, .. }, Some(backend)) => {
-            let api = DirectApi::new(backend.clone());
-            lanes.spawn_local(driver::start_worker(Rc::clone(driver), api));
+        // A call takes no time that another could use: one worker is all there is to have. Where a fault
+        // makes calls wait, as many can wait at once as would over connections.
+        (scenario::Driver { via: Via::Direct, connections, .. }, Some(backend)) => {
+            let waits = scenario.direct_start_waits();
+            let workers = if waits { usize::from(connections).div_ceil(shards) } else { 1 };
+            for _ in 0..workers {
+                let api = DirectApi::new(backend.clone());
+                lanes.spawn_local(driver::start_worker(Rc::clone(driver), api));
+            }
         }
         (scenario::Driver { connections, .. }, _) => {
             for _ in 0..usize::from(connections).div_ceil(shards) {

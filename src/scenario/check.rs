@@ -4,9 +4,11 @@
 //! What is missing or wrong by itself has been noted by `decode`; a stand-in takes its place here,
 //! so that everything else is still checked, and the result is thrown away in the end.
 
+mod capacity;
 mod connect;
 mod delays;
 mod driver;
+mod faults;
 mod groups;
 mod loads;
 mod rollout;
@@ -49,10 +51,10 @@ pub(super) fn check(raw: &At<raw::Scenario>, collector: &Collector<'_>) -> Optio
         return None;
     }
     let groups = groups::check(&raw.groups, collector);
-    let workloads = workloads::check(&raw.workloads, &groups, collector);
     let group_names: Vec<String> = groups.iter().map(|group| group.name.clone()).collect();
-    let workload_names: Vec<String> = workloads.iter().map(|workload| workload.name.clone()).collect();
+    let workload_names = workloads::names(&raw.workloads, collector);
     let names = Names { groups: &group_names, workloads: &workload_names };
+    let workloads = workloads::check(&raw.workloads, &groups, &names, collector);
     let thresholds = given(&raw.thresholds).into_iter().flatten();
     let thresholds = thresholds
         .filter_map(At::get)

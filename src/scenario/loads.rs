@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::Threshold;
 use crate::dist::Delay;
 use crate::units::{Rate, Share};
 
@@ -16,6 +17,29 @@ pub enum Load {
     Concurrency(Concurrency),
     /// One execution for each device, in waves.
     Rollout(Rollout),
+    /// A search for the highest rate that passes.
+    Capacity(Capacity),
+}
+
+/// An open loop whose rate is raised step by step until a condition breaks.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Capacity {
+    /// The first rate; more than zero.
+    pub from: Rate,
+    /// The last one; not below the first.
+    pub to: Rate,
+    /// By which a rate that passed is multiplied.
+    pub step: f64,
+    /// How long each rate is held and measured.
+    pub hold: Duration,
+    /// How long before that it runs without being measured.
+    pub settle: Duration,
+    /// So close the highest rate that passed and the lowest that did not have to be.
+    pub precision: Share,
+    /// How the arrivals of a step are spread.
+    pub spacing: Spacing,
+    /// What has to hold at each rate; never empty.
+    pub pass: Vec<Threshold>,
 }
 
 /// An open loop: the arrivals come whatever the target does.
@@ -195,7 +219,7 @@ impl Load {
             Load::ArrivalRate(load) => Some(load.duration()),
             Load::Once(load) => Some(load.within),
             Load::Concurrency(load) => Some(load.levels.iter().map(|level| level.duration).sum()),
-            Load::Rollout(_) => None,
+            Load::Rollout(_) | Load::Capacity(_) => None,
         }
     }
 
@@ -203,7 +227,7 @@ impl Load {
     pub fn follows_feedback(&self) -> bool {
         match self {
             Load::ArrivalRate(_) | Load::Once(_) => false,
-            Load::Concurrency(_) | Load::Rollout(_) => true,
+            Load::Concurrency(_) | Load::Rollout(_) | Load::Capacity(_) => true,
         }
     }
 
@@ -216,6 +240,7 @@ impl Load {
                 Rate::from_per_second(rates.fold(0.0, f64::max))
             }
             Load::Once(_) | Load::Concurrency(_) | Load::Rollout(_) => Rate::ZERO,
+            Load::Capacity(load) => load.to,
         }
     }
 
@@ -223,14 +248,14 @@ impl Load {
     pub fn is_all_warm_up(&self) -> bool {
         match self {
             Load::ArrivalRate(load) => load.stages.iter().all(|stage| stage.warm_up),
-            Load::Once(_) | Load::Concurrency(_) | Load::Rollout(_) => false,
+            Load::Once(_) | Load::Concurrency(_) | Load::Rollout(_) | Load::Capacity(_) => false,
         }
     }
 
     /// Whether `select` says which device an arrival goes to; the others have an order of their own.
     pub fn selects(&self) -> bool {
         match self {
-            Load::ArrivalRate(_) | Load::Concurrency(_) => true,
+            Load::ArrivalRate(_) | Load::Concurrency(_) | Load::Capacity(_) => true,
             Load::Once(_) | Load::Rollout(_) => false,
         }
     }

@@ -10,7 +10,6 @@ const NOT_YET: &[&str] = &[
     "target.aws",
     "target.embedded.link_delay",
     "target.embedded.tls",
-    "target.embedded.faults",
     "target.embedded.limits",
     "groups.*.tls",
     "groups.*.behavior.result",
@@ -19,7 +18,6 @@ const NOT_YET: &[&str] = &[
     "workloads.*.command.parameters",
     "workloads.*.command.existing",
     "workloads.*.command.format.cbor",
-    "workloads.*.load.capacity",
 ];
 
 /// What stands at `steps`, for a message, if it is a row of the table; `is_key` tells a key from a

@@ -65,6 +65,7 @@ pub struct Validity {
 /// What is tested.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[expect(clippy::large_enum_variant, reason = "there is one of it")]
 pub enum Target {
     /// The backend inside this program.
     Embedded(Embedded),
@@ -104,6 +105,79 @@ pub struct Embedded {
     pub region: Option<At<Text<Region>>>,
     /// ARNs are made from it; twelve digits, quoted. Default "123456789012".
     pub account: Option<At<Text<Account>>>,
+    /// What it does wrong by plan. Default nothing.
+    pub faults: Option<At<Faults>>,
+}
+
+/// What the embedded backend does wrong by plan. Each injected fault is counted, and what comes of it is
+/// explained.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Faults {
+    /// StartCommandExecution.
+    pub start: Option<At<CallFaults>>,
+    /// GetCommand and GetCommandExecution over HTTP.
+    pub get: Option<At<CallFaults>>,
+    /// CreateCommand.
+    pub create: Option<At<CallFaults>>,
+    /// The requests that devices get.
+    pub publishes: Option<At<PublishFaults>>,
+}
+
+/// Faults of one operation of the API.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CallFaults {
+    /// Passes before a call is performed or refused; one that is throttled is refused at once. Default 0s.
+    pub latency: Option<At<Delay>>,
+    /// Shares of the calls that are answered with an error, by its name.
+    pub errors: Option<At<CallErrors>>,
+    /// More calls than this, and a burst of one second's worth, are answered with ThrottlingException.
+    pub rate: Option<At<Text<Rate>>>,
+}
+
+/// Shares of the calls that are answered with an error, in total at most 100%.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CallErrors {
+    /// Too many calls: 429 for starts, 400 for the others.
+    #[serde(rename = "ThrottlingException")]
+    pub throttling: Option<At<Text<Share>>>,
+    /// The service failed: 500.
+    #[serde(rename = "InternalServerException")]
+    pub internal_server: Option<At<Text<Share>>>,
+    /// The request is not valid: 400.
+    #[serde(rename = "ValidationException")]
+    pub validation: Option<At<Text<Share>>>,
+    /// There is no such thing, command or execution: 404.
+    #[serde(rename = "ResourceNotFoundException")]
+    pub resource_not_found: Option<At<Text<Share>>>,
+    /// There is one already: 409.
+    #[serde(rename = "ConflictException")]
+    pub conflict: Option<At<Text<Share>>>,
+    /// A quota is used up: 402.
+    #[serde(rename = "ServiceQuotaExceededException")]
+    pub service_quota_exceeded: Option<At<Text<Share>>>,
+}
+
+/// Faults of the requests that devices get, in total at most 100%.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PublishFaults {
+    /// How many of them are never published. Default 0%.
+    pub dropped: Option<At<Text<Share>>>,
+    /// Some are published late. Default none.
+    pub delayed: Option<At<DelayedPublishes>>,
+}
+
+/// Requests that are published late.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DelayedPublishes {
+    /// How many of the requests.
+    pub share: At<Text<Share>>,
+    /// By how much. One that would go out after its time-out never does.
+    pub by: At<Delay>,
 }
 
 /// What carries MQTT between the devices and the embedded backend.
@@ -426,6 +500,32 @@ pub enum Load {
     Concurrency(Concurrency),
     /// One execution for each device, at a rate that grows or in batches with gates between them.
     Rollout(Rollout),
+    /// A search for the highest rate that passes.
+    Capacity(Capacity),
+}
+
+/// A search for the highest rate that passes: the rate is multiplied until a condition breaks, then the
+/// limit is closed in on. The only workload of its scenario.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Capacity {
+    /// The first rate.
+    pub from: At<Text<Rate>>,
+    /// The last rate. The devices must be able to follow it: at most half of their time may be planned.
+    pub to: At<Text<Rate>>,
+    /// By which a rate that passed is multiplied. Default 2.
+    pub step: Option<At<f64>>,
+    /// How long each rate is held and measured. Default 20s: with settle long enough to see through a burst
+    /// of one second.
+    pub hold: Option<At<Text<Duration>>>,
+    /// How long a rate runs before it is measured. Default 5s.
+    pub settle: Option<At<Text<Duration>>>,
+    /// So close the highest rate that passes and the lowest that does not have to be. Default 5%.
+    pub precision: Option<At<Text<Share>>>,
+    /// How arrivals are spread: poisson as independent users come, even at equal gaps. Default poisson.
+    pub spacing: Option<At<Spacing>>,
+    /// What has to hold at each rate, spelled as the thresholds of a run.
+    pub pass: At<Vec<At<String>>>,
 }
 
 /// A burst: each chosen device exactly once.

@@ -10,8 +10,9 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    Auth, Backoff, Command, Connect, Driver, Drops, Embedded, Endpoint, Group, Manners, OutcomeKind,
-    PlannedOutcome, Scenario, Select, Target, Threshold, Transport, Via, Workload, check, spelling,
+    Auth, Backoff, CallFaults, Command, Connect, Driver, Drops, Embedded, Endpoint, Faults, Group, Manners,
+    OutcomeKind, PlannedOutcome, PublishFaults, Scenario, Select, Target, Threshold, Transport, Via,
+    Workload, check, spelling,
 };
 use crate::protocol::TargetKind;
 
@@ -117,7 +118,50 @@ fn embedded(embedded: &Embedded) -> Value {
     all.insert("http".to_owned(), json!(embedded.http));
     all.insert("region".to_owned(), json!(embedded.region));
     all.insert("account".to_owned(), json!(embedded.account));
+    if embedded.faults != Faults::default() {
+        all.insert("faults".to_owned(), faults(&embedded.faults));
+    }
     json!({ "embedded": all })
+}
+
+fn faults(faults: &Faults) -> Value {
+    let mut all = Map::new();
+    for (key, call) in [("start", &faults.start), ("get", &faults.get), ("create", &faults.create)] {
+        if *call != CallFaults::default() {
+            all.insert(key.to_owned(), call_faults(call));
+        }
+    }
+    let PublishFaults { dropped, delayed } = &faults.publishes;
+    let mut publishes = Map::new();
+    if let Some(share) = dropped {
+        publishes.insert("dropped".to_owned(), json!(spelling::share(*share)));
+    }
+    if let Some((share, by)) = delayed {
+        let delayed = json!({ "share": spelling::share(*share), "by": spelling::delay(by) });
+        publishes.insert("delayed".to_owned(), delayed);
+    }
+    if !publishes.is_empty() {
+        all.insert("publishes".to_owned(), Value::Object(publishes));
+    }
+    Value::Object(all)
+}
+
+fn call_faults(faults: &CallFaults) -> Value {
+    let mut all = Map::new();
+    if let Some(latency) = &faults.latency {
+        all.insert("latency".to_owned(), spelling::delay(latency));
+    }
+    if !faults.errors.is_empty() {
+        let errors = faults
+            .errors
+            .iter()
+            .map(|(kind, share)| (kind.name().to_owned(), json!(spelling::share(*share))));
+        all.insert("errors".to_owned(), errors.collect());
+    }
+    if let Some(rate) = faults.rate {
+        all.insert("rate".to_owned(), json!(spelling::rate(rate)));
+    }
+    Value::Object(all)
 }
 
 fn driver(driver: &Driver) -> Value {

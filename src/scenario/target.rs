@@ -9,6 +9,7 @@ use super::{Embedded, Scenario, Via, check};
 
 /// What is tested.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "there is one of it")]
 pub enum Target {
     /// The backend inside this program.
     Embedded(Embedded),

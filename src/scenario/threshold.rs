@@ -40,6 +40,15 @@ pub(super) fn check(raw: &raw::Threshold, names: &Names<'_>, collector: &Collect
     })
 }
 
+/// Checks a condition that stands alone; `None` when it is wrong, which has then been noted.
+pub(super) fn condition(
+    text: &At<String>,
+    names: &Names<'_>,
+    collector: &Collector<'_>,
+) -> Option<Threshold> {
+    Marker { node: text.spot.node(), collector }.condition(text.get()?, names)
+}
+
 /// Notes problems inside the text of one expression.
 struct Marker<'c, 'd> {
     node: NodeId,

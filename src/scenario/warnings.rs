@@ -14,7 +14,7 @@ pub fn warnings(scenario: &Scenario) -> Vec<String> {
     warnings.extend((0..scenario.groups.len()).filter_map(|index| overloaded(index, scenario)));
     warnings.extend(scenario.groups.iter().filter_map(mostly_away));
     warnings.extend(nothing_measured(scenario));
-    warnings.extend(idle_connections(&scenario.driver));
+    warnings.extend(idle_connections(&scenario.driver).filter(|_| !scenario.direct_start_waits()));
     warnings
 }
 
@@ -84,6 +84,22 @@ fn overloaded(index: usize, scenario: &Scenario) -> Option<String> {
              {has} devices; each treats {each} at a time, so {then}"
         ),
     })
+}
+
+/// The rate at which the devices that a workload reaches would be busy half of their time by plan, and the
+/// group that is so first; `None` if nothing occupies them.
+pub(super) fn most_at_half<'g>(workload: &super::Workload, groups: &'g [Group]) -> Option<(f64, &'g str)> {
+    let reached = || workload.groups.iter().filter_map(|index| groups.get(*index));
+    let devices: f64 = reached().map(|group| f64::from(group.count)).sum();
+    #[expect(clippy::cast_precision_loss, reason = "at most 12 h")]
+    let timeout_us = micros(workload.command.timeout) as f64;
+    let most = reached().filter_map(|group| {
+        let busy_s = mean_service_us(&group.behavior, timeout_us) / 1e6;
+        // Every device is as likely as any other.
+        let at_once = f64::from(group.behavior.manners.max_parallel);
+        (busy_s > 0.0).then(|| (0.5 * devices * at_once / busy_s, group.name.as_str()))
+    });
+    most.min_by(|a, b| a.0.total_cmp(&b.0))
 }
 
 /// Executions per second that a workload sends to a group at its peak.

@@ -1,9 +1,10 @@
 //! The merged statistics of all shards at one instant, as plain values.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Finding, RolloutProgress, Series, Shape, Statistics, StuckDevice};
+use super::{CapacityProgress, Finding, RolloutProgress, Series, Shape, Statistics, StuckDevice};
 
 /// Where a run is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -149,6 +150,10 @@ pub struct Snapshot {
     pub report_gap: Duration,
     /// Somebody asked the run to stop: what fell due meanwhile and was not sent was not sent by wish.
     pub stopped: bool,
+    /// How the capacity search stands, in a run that has one.
+    pub capacity: Option<Arc<CapacityProgress>>,
+    /// Faults that the embedded backend has injected because the scenario says so, by name.
+    pub faults: BTreeMap<&'static str, u64>,
     /// Events so far, oldest first.
     pub events: Arc<Vec<Event>>,
     /// The first anomalies.

@@ -51,6 +51,8 @@ fn snapshot(phase: Phase, totals: Statistics) -> Snapshot {
         cpu: CpuUse::default(),
         report_gap: Duration::ZERO,
         stopped: false,
+        capacity: None,
+        faults: std::collections::BTreeMap::default(),
         events: Arc::default(),
         anomalies: Arc::default(),
         reach: Arc::default(),

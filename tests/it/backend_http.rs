@@ -51,6 +51,7 @@ impl Bench {
             account: "123456789012".to_owned(),
             policy: Policy::Open,
             limits: Limits::NONE,
+            faults: backend::Faults::default(),
             hooks,
         };
         let stop = CancellationToken::new();

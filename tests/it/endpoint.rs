@@ -41,6 +41,7 @@ impl Outside {
             account: "123456789012".to_owned(),
             policy: Policy::default(),
             limits: Limits::NONE,
+            faults: backend::Faults::default(),
             hooks,
         };
         let stop = CancellationToken::new();

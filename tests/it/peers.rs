@@ -34,6 +34,7 @@ impl Bench {
             account: "123456789012".to_owned(),
             policy: Policy::Open,
             limits: Limits::NONE,
+            faults: backend::Faults::default(),
             hooks: Hooks::default(),
         };
         let stop = CancellationToken::new();

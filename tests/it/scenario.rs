@@ -62,7 +62,7 @@ fn scenarios_of_this_release_pass_and_the_others_are_refused_by_name() {
             }
         }
     }
-    for name in ["quickstart", "fleet-5000", "day"] {
+    for name in ["quickstart", "fleet-5000", "day", "backend-throttled", "capacity"] {
         let path = root().join(format!("scenarios/{name}.yaml"));
         let scenario = parse_file(&path).unwrap_or_else(|problems| panic!("{problems}"));
         assert_eq!(warnings(&scenario), Vec::<String>::new(), "{name}");
@@ -77,7 +77,10 @@ description: "one of everything, ${WHERE:-here}"
 labels: { team: ota, release: "4.2.0" }
 seed: 18446744073709551615
 validity: { max_lag: 500ms }
-target: { embedded: { mqtt: 127.0.0.1:1883, http: "[::1]:8080", region: eu-west-1, account: "000000000001" } }
+target: { embedded: { mqtt: 127.0.0.1:1883, http: "[::1]:8080", region: eu-west-1, account: "000000000001", faults: {
+  start: { errors: { ThrottlingException: 2%, InternalServerException: 0.5% }, rate: 3/h },
+  get: { latency: 5ms..20ms, errors: { ResourceNotFoundException: 1% } }, create: { rate: 50/min },
+  publishes: { dropped: 0.1%, delayed: { share: 1%, by: { lognormal: { p50: 1s, p99: 9s } } } } } } }
 driver: { via: http, connections: 7, timeout: 1m 30s }
 groups:
   zebra:

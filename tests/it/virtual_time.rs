@@ -148,6 +148,7 @@ async fn a_hundred_thousand_time_outs_of_one_second_each_fire_in_their_own_milli
         account: "123456789012".to_owned(),
         policy: Policy::default(),
         limits: Limits::NONE,
+        faults: backend::Faults::default(),
         hooks: Hooks { on_time_out: Some(Box::new(on_time_out)), ..Hooks::default() },
     };
     let run = async {

@@ -27,6 +27,8 @@ pub(in crate::backend) struct Record {
     pub timeout_seconds: u32,
     pub kind: TargetKind,
     pub state: State,
+    /// Whether a fault of the scenario has kept its request from its device.
+    pub request_withheld: bool,
     /// Whether it stands in the queue of those that may be forgotten.
     pub(super) is_among_ended: bool,
 }
@@ -56,6 +58,7 @@ impl Record {
             timeout_seconds: start.names.timeout_seconds,
             kind: start.names.target.kind,
             state: State::Created,
+            request_withheld: false,
             is_among_ended: false,
         }
     }

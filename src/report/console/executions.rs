@@ -37,6 +37,15 @@ pub(super) fn executions(page: &mut Page, report: &RunReport) {
     }
 }
 
+/// What the embedded backend did wrong by plan.
+pub(super) fn faults(page: &mut Page, report: &RunReport) {
+    let faults = report.snapshot.faults.iter();
+    let parts: Vec<String> = faults.map(|(what, count)| format!("{what} {}", human_count(*count))).collect();
+    if !parts.is_empty() {
+        page.section("FAULTS", &parts);
+    }
+}
+
 /// The classes that occurred, with their share of the executions that were due.
 fn classes(counts: &Counts, paint: Paint) -> Vec<String> {
     let shown = |class: &Class| *class == Class::Succeeded || counts.class(*class) > 0;

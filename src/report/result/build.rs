@@ -42,6 +42,8 @@ pub fn run_result(report: &RunReport) -> RunResult {
         windows: windows(snapshot),
         noted: snapshot.totals.noted.iter().map(|(what, n)| ((*what).to_owned(), *n)).collect(),
         rollouts: super::rollouts::rollouts(snapshot),
+        capacity: super::capacity::capacity(snapshot, report.is_virtual),
+        faults: snapshot.faults.iter().map(|(what, n)| ((*what).to_owned(), *n)).collect(),
         ledger: Ledger { anomalies: snapshot.anomalies.iter().map(|a| anomaly(snapshot, a)).collect() },
         events: snapshot
             .events

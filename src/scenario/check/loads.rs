@@ -4,19 +4,20 @@ use std::time::Duration;
 
 use super::super::document::Spot;
 use super::super::{ArrivalRate, Concurrency, Level, Load, Once, Spacing, Stage};
-use super::{At, Collector, bounded_rate, given, is_wrong, raw, rollout};
+use super::{At, Collector, Names, bounded_rate, capacity, given, is_wrong, raw, rollout};
 use crate::units::{Rate, Share, human_count};
 
 /// A closed loop with more in flight fills the ledger of a shard.
 const MAX_IN_FLIGHT: u64 = 1_000_000;
 
 /// `devices`: how many the workload can reach.
-pub(super) fn check(raw: &raw::Load, devices: u64, collector: &Collector<'_>) -> Load {
+pub(super) fn check(raw: &raw::Load, devices: u64, names: &Names<'_>, collector: &Collector<'_>) -> Load {
     match raw {
         raw::Load::ArrivalRate(raw) => Load::ArrivalRate(arrival_rate(raw, collector)),
         raw::Load::Once(raw) => Load::Once(once(raw, collector)),
         raw::Load::Concurrency(raw) => Load::Concurrency(concurrency(raw, collector)),
         raw::Load::Rollout(raw) => Load::Rollout(rollout::check(raw, devices, collector)),
+        raw::Load::Capacity(raw) => Load::Capacity(capacity::check(raw, names, collector)),
     }
 }
 
@@ -30,7 +31,7 @@ pub(super) fn no_idle_select(raw: &raw::Workload, collector: &Collector<'_>) {
     let kind = match raw.load.get() {
         Some(raw::Load::Once(_)) => "once",
         Some(raw::Load::Rollout(_)) => "rollout",
-        Some(raw::Load::ArrivalRate(_) | raw::Load::Concurrency(_)) | None => return,
+        Some(raw::Load::ArrivalRate(_) | raw::Load::Concurrency(_) | raw::Load::Capacity(_)) | None => return,
     };
     if let Some(select) = &raw.select {
         let message =

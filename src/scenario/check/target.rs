@@ -3,8 +3,8 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use super::super::written::{Account, Region, Text};
-use super::super::{DEFAULT_ACCOUNT, DEFAULT_REGION, Embedded, Endpoint, Server, Target, Transport};
-use super::{At, Collector, given, raw};
+use super::super::{DEFAULT_ACCOUNT, DEFAULT_REGION, Embedded, Endpoint, Faults, Server, Target, Transport};
+use super::{At, Collector, faults, given, raw};
 
 pub(super) fn check(raw: Option<&raw::Target>, collector: &Collector<'_>) -> Target {
     match raw {
@@ -23,6 +23,7 @@ pub(in crate::scenario) fn standard() -> Embedded {
         http: any_port,
         region: DEFAULT_REGION.to_owned(),
         account: DEFAULT_ACCOUNT.to_owned(),
+        faults: Faults::default(),
     }
 }
 
@@ -43,6 +44,7 @@ fn embedded(raw: &raw::Embedded, collector: &Collector<'_>) -> Embedded {
     }
     embedded.region = region(&raw.region);
     embedded.account = account(&raw.account);
+    embedded.faults = faults::check(given(&raw.faults), collector);
     embedded
 }
 

@@ -6,7 +6,7 @@ use super::super::document::Spot;
 use super::super::problems::unknown;
 use super::super::written::{Name, Text};
 use super::super::{Command, Group, Select, Workload};
-use super::{At, Collector, given, is_wrong, loads, raw, whole_seconds};
+use super::{At, Collector, Names, capacity, given, is_wrong, loads, raw, whole_seconds};
 
 /// `executionTimeoutSeconds` of AWS IoT: 1 s to 12 h.
 const MAX_TIMEOUT_SECONDS: u64 = 43_200;
@@ -15,10 +15,23 @@ const MAX_PAYLOAD_BYTES: usize = 32_768;
 
 type RawWorkloads = At<raw::Named<Name, raw::Workload>>;
 
-pub(super) fn check(raw: &RawWorkloads, groups: &[Group], collector: &Collector<'_>) -> Vec<Workload> {
+/// The names of all workloads, in the order of the file.
+pub(super) fn names(raw: &RawWorkloads, collector: &Collector<'_>) -> Vec<String> {
+    let entries = raw.get().into_iter().flat_map(|entries| &entries.0);
+    let name = |name: &At<Text<Name>>| collector.document().key(name.spot.node()).unwrap_or_default();
+    entries.map(|(key, _)| name(key).to_owned()).collect()
+}
+
+pub(super) fn check(
+    raw: &RawWorkloads,
+    groups: &[Group],
+    names: &Names<'_>,
+    collector: &Collector<'_>,
+) -> Vec<Workload> {
     let Some(entries) = raw.get() else { return Vec::new() };
     let workloads: Vec<Workload> =
-        entries.0.iter().map(|(name, value)| workload(name, value.get(), groups, collector)).collect();
+        entries.0.iter().map(|(name, value)| workload(name, value.get(), groups, names, collector)).collect();
+    capacity::fits(&workloads, groups, entries, collector);
     one_payload_per_command(&workloads, entries, collector);
     workloads
 }
@@ -27,6 +40,7 @@ fn workload(
     name: &At<Text<Name>>,
     raw: Option<&raw::Workload>,
     groups: &[Group],
+    names: &Names<'_>,
     collector: &Collector<'_>,
 ) -> Workload {
     let name = collector.document().key(name.spot.node()).unwrap_or_default().to_owned();
@@ -45,7 +59,7 @@ fn workload(
             Some(raw::Select::Uniform) | None => Select::Uniform,
         },
         start_after: raw.and_then(|raw| given(&raw.start_after)).map_or(Duration::ZERO, |text| text.0),
-        load: load.map_or_else(loads::stand_in, |load| loads::check(load, devices, collector)),
+        load: load.map_or_else(loads::stand_in, |load| loads::check(load, devices, names, collector)),
     }
 }
 

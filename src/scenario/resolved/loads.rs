@@ -3,7 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use super::super::{
-    ArrivalRate, Batch, BatchSize, Concurrency, IncreaseAfter, Load, Once, Rollout, Spacing, Stage, spelling,
+    ArrivalRate, Batch, BatchSize, Capacity, Concurrency, IncreaseAfter, Load, Once, Rollout, Spacing, Stage,
+    spelling,
 };
 
 pub(super) fn load(load: &Load) -> Value {
@@ -12,6 +13,7 @@ pub(super) fn load(load: &Load) -> Value {
         Load::Once(once) => json!({ "once": self::once(once) }),
         Load::Concurrency(load) => json!({ "concurrency": concurrency(load) }),
         Load::Rollout(load) => json!({ "rollout": rollout(load) }),
+        Load::Capacity(capacity) => json!({ "capacity": self::capacity(capacity) }),
     }
 }
 
@@ -21,6 +23,23 @@ fn arrival_rate(arrivals: &ArrivalRate) -> Value {
         Spacing::Even => "even",
     };
     json!({ "spacing": spacing, "stages": arrivals.stages.iter().map(stage).collect::<Vec<_>>() })
+}
+
+fn capacity(capacity: &Capacity) -> Value {
+    let spacing = match capacity.spacing {
+        Spacing::Poisson => "poisson",
+        Spacing::Even => "even",
+    };
+    json!({
+        "from": spelling::rate(capacity.from),
+        "to": spelling::rate(capacity.to),
+        "step": capacity.step,
+        "hold": spelling::duration(capacity.hold),
+        "settle": spelling::duration(capacity.settle),
+        "precision": spelling::share(capacity.precision),
+        "spacing": spacing,
+        "pass": capacity.pass.iter().map(|pass| json!(pass.text)).collect::<Vec<_>>(),
+    })
 }
 
 fn stage(stage: &Stage) -> Value {
