@@ -82,6 +82,12 @@ impl FromStr for Rate {
 
 impl fmt::Display for Rate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // What was written per minute reads best that way: 1000/min, not 16.667/s.
+        let (thousandths, per_minute) = (self.0 * 1e3, self.0 * 60.0);
+        let is_whole = |value: f64| (value - value.round()).abs() < 1e-6;
+        if is_whole(per_minute) && !is_whole(thousandths) {
+            return write!(f, "{}/min", per_minute.round());
+        }
         for (scale, unit) in [(1.0, "s"), (60.0, "min"), (3600.0, "h")] {
             let value = self.0 * scale;
             if value == 0.0 || value >= 1.0 || unit == "h" {
@@ -296,9 +302,14 @@ mod tests {
 
     #[test]
     fn rates_print_in_the_unit_that_reads_best() {
-        for (text, printed) in
-            [("200/s", "200/s"), ("50/min", "50/min"), ("3/h", "3/h"), ("0/s", "0/s"), ("2.5/s", "2.5/s")]
-        {
+        for (text, printed) in [
+            ("200/s", "200/s"),
+            ("50/min", "50/min"),
+            ("1000/min", "1000/min"),
+            ("3/h", "3/h"),
+            ("0/s", "0/s"),
+            ("2.5/s", "2.5/s"),
+        ] {
             assert_eq!(text.parse::<Rate>().unwrap().to_string(), printed);
         }
     }
