@@ -161,10 +161,10 @@ enum SetupError {
     #[error("slice {} of {} has no device: the fleet has {devices}", slice.number + 1, slice.of)]
     EmptySlice { slice: Slice, devices: u64 },
     #[error(
-        "`workloads.{workload}.load.rollout` decides on the counts of the whole fleet, which a slice does not know: \
+        "`workloads.{workload}.load.{load}` decides on the counts of the whole fleet, which a slice does not know: \
          leave out --slice"
     )]
-    SlicedRollout { workload: String },
+    SlicedLoad { workload: String, load: &'static str },
     #[error("a command `{name}` exists already with another payload; give this one another name")]
     OtherPayload { name: String },
 }
@@ -226,11 +226,15 @@ impl<'a> Run<'a> {
             let (slice, devices) = (self.options.slice, self.options.scenario.device_count());
             return Err(SetupError::EmptySlice { slice, devices });
         }
-        let is_rollout = |workload: &&crate::scenario::Workload| matches!(workload.load, Load::Rollout(_));
-        if let Some(rollout) = self.options.scenario.workloads.iter().find(is_rollout)
-            && !self.options.slice.is_whole()
-        {
-            return Err(SetupError::SlicedRollout { workload: rollout.name.clone() });
+        for workload in &self.options.scenario.workloads {
+            let load = match workload.load {
+                Load::Rollout(_) => "rollout",
+                Load::Capacity(_) => "capacity",
+                Load::ArrivalRate(_) | Load::Once(_) | Load::Concurrency(_) => continue,
+            };
+            if !self.options.slice.is_whole() {
+                return Err(SetupError::SlicedLoad { workload: workload.name.clone(), load });
+            }
         }
         match self.options.scenario.target.clone() {
             Target::Embedded(target) => self.against_embedded(target).await,
@@ -431,7 +435,7 @@ impl<'a> Run<'a> {
                 SetupError::NotVirtual { .. }
                 | SetupError::OutsideNotVirtual { .. }
                 | SetupError::EmptySlice { .. }
-                | SetupError::SlicedRollout { .. } => Exit::Data,
+                | SetupError::SlicedLoad { .. } => Exit::Data,
                 _ => Exit::Unavailable,
             };
             let mut collector = self.collector(1, self.begun);

@@ -343,8 +343,9 @@ pub struct CpuResult {
     pub busiest_shard: f64,
     /// All generator threads.
     pub generator: f64,
-    /// The embedded backend.
-    pub backend: f64,
+    /// The embedded backend; absent for a target outside, of which nothing is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backend: Option<f64>,
 }
 
 /// The ledger's details; its counts are in `totals`.

@@ -264,6 +264,40 @@ fn devices_connect_from_the_addresses_they_are_given() {
     );
 }
 
+/// What decides on what has ended learns it from records read over HTTP.
+#[test]
+fn rollouts_and_closed_loops_go_on_from_records_of_another_backend() {
+    let outside = Outside::start(Hooks::default());
+    let loads = "
+groups: { g: { count: 30, behavior: { delay: 10ms..50ms, outcomes: { failed: 10% } } } }
+workloads:
+  users:
+    command: { name: ask, timeout: 2s }
+    load: { concurrency: { stages: [{ in_flight: 5, duration: 3s }] } }
+  update:
+    command: { name: update, timeout: 2s }
+    load: { rollout: { base_rate: 600/min, retry: { failed: 3 } } }
+";
+    let scenario = outside.scenario(loads);
+    let report = run(&scenario);
+    assert_eq!(report.exit, Exit::Ok, "{:?}", report.problem);
+    let of = |workload| report.snapshot.totals.measured(Some(workload), None);
+    assert!(of(0).class(Class::Succeeded) > 20, "five users went on and on: {:?}", of(0));
+    assert!(of(1).started >= 30, "one for each device, and some again: {:?}", of(1));
+    assert_eq!(of(0).unexplained() + of(1).unexplained(), 0);
+    let json: serde_json::Value = serde_json::from_str(&report::result_json(&report)).unwrap();
+    let cpu = &json["series"][0]["cpu"];
+    assert!(cpu["generator"].is_number() && cpu["backend"].is_null(), "nothing is known of its CPU: {cpu}");
+    let slice = Slice::new(1, 2).unwrap();
+    let sliced = run_with(Options { slice, ..Options::new(scenario) });
+    assert_eq!(sliced.exit, Exit::Data);
+    assert!(
+        sliced.problem.as_ref().is_some_and(|text| text.contains("leave out --slice")),
+        "{:?}",
+        sliced.problem
+    );
+}
+
 /// The shipped scenario with its measured stage cut short, and both programs as users start them.
 #[test]
 fn ci_smoke_runs_against_a_backend_in_a_process_of_its_own() {

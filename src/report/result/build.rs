@@ -38,11 +38,11 @@ pub fn run_result(report: &RunReport) -> RunResult {
         groups: groups(snapshot),
         workloads: named(&snapshot.shape.workloads, |w| totals(snapshot, Some(w), None)),
         spans: spans(snapshot),
-        series: snapshot.series.iter().map(|second| point(second, report.is_virtual)).collect(),
+        series: snapshot.series.iter().map(|second| point(second, report)).collect(),
         windows: windows(snapshot),
         noted: snapshot.totals.noted.iter().map(|(what, n)| ((*what).to_owned(), *n)).collect(),
         rollouts: super::rollouts::rollouts(snapshot),
-        capacity: super::capacity::capacity(snapshot, report.is_virtual),
+        capacity: super::capacity::capacity(report),
         faults: snapshot.faults.iter().map(|(what, n)| ((*what).to_owned(), *n)).collect(),
         ledger: Ledger { anomalies: snapshot.anomalies.iter().map(|a| anomaly(snapshot, a)).collect() },
         events: snapshot
@@ -252,7 +252,7 @@ fn hdr_base64(histogram: &Histogram) -> String {
     STANDARD.encode(bytes)
 }
 
-fn point(second: &Second, is_virtual: bool) -> Point {
+fn point(second: &Second, report: &RunReport) -> Point {
     Point {
         second: second.number,
         phase: second.phase.name().to_owned(),
@@ -270,12 +270,18 @@ fn point(second: &Second, is_virtual: bool) -> Point {
         },
         schedule_lag_us_p99: second.schedule_lag_us_p99,
         device_lag_us_p99: second.device_lag_us_p99,
-        cpu: (!is_virtual).then(|| cpu(second.cpu)),
+        cpu: cpu(second.cpu, report),
     }
 }
 
-fn cpu(cpu: CpuUse) -> CpuResult {
-    CpuResult { busiest_shard: cpu.busiest_shard, generator: cpu.generator, backend: cpu.backend }
+/// `None` in virtual time, where the whole run is one thread.
+pub(super) fn cpu(cpu: CpuUse, report: &RunReport) -> Option<CpuResult> {
+    let backend = report.scenario.target.embedded().map(|_| cpu.backend);
+    (!report.is_virtual).then_some(CpuResult {
+        busiest_shard: cpu.busiest_shard,
+        generator: cpu.generator,
+        backend,
+    })
 }
 
 fn anomaly(snapshot: &Snapshot, anomaly: &Anomaly) -> AnomalyResult {
@@ -302,7 +308,7 @@ fn generator(report: &RunReport) -> Generator {
         device_lag_us_p99: validity.device_lag_us_p99,
         unsent: validity.unsent,
         report_gap_s: report.snapshot.report_gap.as_secs_f64(),
-        cpu: (!report.is_virtual).then(|| cpu(load_cpu(&report.snapshot))),
+        cpu: cpu(load_cpu(&report.snapshot), report),
         dropped: totals.dropped.iter().map(|(queue, n)| ((*queue).to_owned(), *n)).collect(),
         samples_without_histogram: totals.overflowed,
     }

@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::CpuResult;
-use crate::stats::{CapacityProgress, CapacityStep, Snapshot, StepOutcome};
+use super::build::cpu;
+use crate::report::RunReport;
+use crate::stats::{CapacityProgress, CapacityStep, StepOutcome};
 
 /// A capacity search.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -101,7 +103,8 @@ pub struct CapacityLimit {
 }
 
 /// The search of a run that has one.
-pub(super) fn capacity(snapshot: &Snapshot, is_virtual: bool) -> Option<CapacityResult> {
+pub(super) fn capacity(report: &RunReport) -> Option<CapacityResult> {
+    let snapshot = &report.snapshot;
     let CapacityProgress { workload, steps, answer, .. } = &**snapshot.capacity.as_ref()?;
     Some(CapacityResult {
         workload: snapshot.shape.workloads.get(*workload).cloned().unwrap_or_default(),
@@ -111,11 +114,11 @@ pub(super) fn capacity(snapshot: &Snapshot, is_virtual: bool) -> Option<Capacity
             generator_lagged_at_per_s: answer.lagged_at,
             sentence: answer.sentence.clone(),
         }),
-        steps: steps.iter().map(|step| self::step(step, is_virtual)).collect(),
+        steps: steps.iter().map(|step| self::step(step, report)).collect(),
     })
 }
 
-fn step(step: &CapacityStep, is_virtual: bool) -> CapacityStepResult {
+fn step(step: &CapacityStep, report: &RunReport) -> CapacityStepResult {
     CapacityStepResult {
         step: step.number,
         rate_per_s: step.rate,
@@ -137,11 +140,7 @@ fn step(step: &CapacityStep, is_virtual: bool) -> CapacityStepResult {
             device_lag: step.device_lag_us_p99,
         },
         refused_by_error: step.refused.iter().cloned().collect(),
-        cpu: (!is_virtual).then_some(CpuResult {
-            busiest_shard: step.cpu.busiest_shard,
-            generator: step.cpu.generator,
-            backend: step.cpu.backend,
-        }),
+        cpu: cpu(step.cpu, report),
         limits: step
             .limits
             .iter()
