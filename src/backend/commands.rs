@@ -1,12 +1,14 @@
 //! The stored commands. Updating, deprecating, listing and deleting them come later.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::clock::Instant;
 use crate::protocol::{
     ApiError, CommandArn, CommandPayload, CreateCommandRequest, ErrorKind, Format, GetCommandResponse,
-    NAMESPACE, Tag,
+    InvalidShape, MandatoryParameter, NAMESPACE, OutputFormat, Parameters, Preprocessor, Tag, Template,
+    TooLarge, effective_parameters,
 };
 
 /// Most commands that are kept; at their largest (32 KiB of payload, texts and tags) they fill a few
@@ -24,6 +26,10 @@ pub(super) struct Command {
     pub payload: Option<CommandPayload>,
     /// Which request topic the payload goes to.
     pub format: Format,
+    /// What a dynamic command's payloads are made of; the payload is then absent.
+    dynamic: Option<Dynamic>,
+    /// What the parameters of an execution must be.
+    mandatory_parameters: Vec<MandatoryParameter>,
     pub role_arn: Option<String>,
     /// For the tag operations, which come later.
     #[expect(dead_code, reason = "kept from the start, so that no command loses its tags")]
@@ -31,15 +37,53 @@ pub(super) struct Command {
     pub created_at: Instant,
 }
 
+/// A payload that is made for each execution.
+#[derive(Debug)]
+struct Dynamic {
+    /// As it was given.
+    text: String,
+    preprocessor: Preprocessor,
+    template: Template,
+    output: OutputFormat,
+}
+
 impl Command {
-    /// The bytes that are sent.
-    pub fn content(&self) -> &[u8] {
-        self.payload.as_ref().map_or(&[], |payload| &payload.content)
+    /// The bytes that are sent for an execution with these parameters and time-out; those of a dynamic
+    /// command are made in `room`.
+    pub fn content<'a>(
+        &'a self,
+        parameters: Option<&Parameters>,
+        timeout_seconds: u32,
+        room: &'a mut Vec<u8>,
+    ) -> Result<&'a [u8], TooLarge> {
+        let Some(dynamic) = &self.dynamic else {
+            return Ok(self.payload.as_ref().map_or(&[], |payload| &payload.content));
+        };
+        room.clear();
+        let none = Parameters::new();
+        dynamic.template.render(parameters.unwrap_or(&none), timeout_seconds, dynamic.output, room)?;
+        Ok(room)
     }
 
     /// What they are, if there are any.
     pub fn content_type(&self) -> Option<&str> {
-        self.payload.as_ref().map(CommandPayload::content_type)
+        match &self.dynamic {
+            Some(dynamic) => Some(dynamic.output.content_type()),
+            None => self.payload.as_ref().map(CommandPayload::content_type),
+        }
+    }
+
+    /// The parameters of an execution, from those that its start gives and those that are declared.
+    pub fn parameters<'a>(
+        &self,
+        given: Option<&'a Parameters>,
+    ) -> Result<Option<Cow<'a, Parameters>>, InvalidShape> {
+        effective_parameters(&self.mandatory_parameters, given, self.dynamic.is_some())
+    }
+
+    /// Whether each execution's payload is made for it.
+    pub fn is_dynamic(&self) -> bool {
+        self.dynamic.is_some()
     }
 
     /// As GetCommand shows it; `seconds` turns an instant into epoch seconds.
@@ -54,6 +98,9 @@ impl Command {
                 content: payload.content.clone(),
                 content_type: Some(payload.content_type().to_owned()),
             }),
+            payload_template: self.dynamic.as_ref().map(|dynamic| dynamic.text.clone()),
+            preprocessor: self.dynamic.as_ref().map(|dynamic| dynamic.preprocessor),
+            mandatory_parameters: Some(self.mandatory_parameters.clone()).filter(|all| !all.is_empty()),
             role_arn: self.role_arn.clone(),
             created_at: seconds(self.created_at),
             last_updated_at: seconds(self.created_at),
@@ -85,14 +132,23 @@ impl Commands {
             let message = format!("there are {MAX_COMMANDS} commands already, which is the most");
             return Err(ApiError::new(ErrorKind::ServiceQuotaExceeded, message));
         }
+        let dynamic = match (request.template()?, &request.payload_template, request.preprocessor) {
+            (Some((template, output)), Some(text), Some(preprocessor)) => {
+                Some(Dynamic { text: text.clone(), preprocessor, template, output })
+            }
+            _ => None,
+        };
+        let content_type = match &dynamic {
+            Some(dynamic) => Some(dynamic.output.content_type()),
+            None => request.payload.as_ref().map(CommandPayload::content_type),
+        };
         let command = Command {
             id: id.to_owned(),
             arn: CommandArn::new(region, account, id).to_string(),
             namespace: request.namespace().to_owned(),
-            format: request
-                .payload
-                .as_ref()
-                .map_or(Format::Generic, |p| Format::of_content_type(p.content_type())),
+            format: content_type.map_or(Format::Generic, Format::of_content_type),
+            dynamic,
+            mandatory_parameters: request.mandatory_parameters.unwrap_or_default(),
             display_name: request.display_name,
             description: request.description,
             payload: request.payload,

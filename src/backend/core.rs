@@ -3,7 +3,6 @@
 //! Every call takes an instant from the clock, applies one input and performs its effects. Nothing
 //! here waits: publishing puts bytes into the out-buffers of sessions.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::broker::{self, Broker, Message};
@@ -18,8 +17,8 @@ use crate::clock::{Clock, Deadlines, Instant};
 use crate::mqtt::QoS;
 use crate::protocol::{
     Accepted, ApiError, CompactText, CreateCommandRequest, CreateCommandResponse, DeviceTopic, ErrorKind,
-    ExecutionId, Form, Format, GetCommandExecutionResponse, GetCommandResponse, ParameterValue, Rejected,
-    StartNames, State, TargetName, Update, write_event_topic,
+    ExecutionId, Form, Format, GetCommandExecutionResponse, GetCommandResponse, InvalidShape, Parameters,
+    Rejected, StartNames, State, TargetName, Update, write_event_topic,
 };
 use crate::seed::{Purpose, Seed, Subject};
 
@@ -130,7 +129,7 @@ impl Core {
         &mut self,
         names: &StartNames<'_>,
         token: Option<CompactText>,
-        parameters: Option<&BTreeMap<String, ParameterValue>>,
+        parameters: Option<&Parameters>,
     ) -> Result<ExecutionId, ApiError> {
         if let Some(error) = self.hooks.refuses_start() {
             return Err(error);
@@ -147,6 +146,13 @@ impl Core {
             None => {}
         }
         let command = Arc::clone(self.commands.startable(names.command_id)?);
+        let parameters = command.parameters(parameters)?;
+        let parameters = parameters.as_deref();
+        if command.is_dynamic() {
+            // Before there is an execution: what cannot be sent is not started.
+            let room = &mut self.scratch.payload;
+            command.content(parameters, names.timeout_seconds, room).map_err(InvalidShape::from)?;
+        }
         let start = Start { id: self.next_id(), command, names, token, parameters };
         let effects = self.executions.apply(Input::Start(start), self.clock.now());
         let Some(Reply::Started(key)) = self.perform(&effects, None) else {
@@ -330,7 +336,11 @@ impl Core {
             let form = Form::Request(record.command.format);
             DeviceTopic { kind: record.kind, device: record.device(), execution, form }.write_to(topic);
         });
-        let mut message = Message::new(topic, record.command.content(), QoS::AtLeastOnce);
+        let payload = &mut self.scratch.payload;
+        let content = record.command.content(record.parameters(), record.timeout_seconds, payload);
+        // It was made once before the start, and was not too large.
+        let content = content.unwrap_or_default();
+        let mut message = Message::new(topic, content, QoS::AtLeastOnce);
         message.properties.content_type = record.command.content_type();
         message.expires_at = Some(record.deadline());
         self.broker.publish(&message);
@@ -358,7 +368,10 @@ impl Core {
                 let form = Form::Accepted(asker.format);
                 let Some(execution_id) = asker.execution_id.clone() else { return };
                 let accepted = Accepted { execution_id, client_token: asker.client_token.clone() };
-                self.publish(DeviceTopic { form, ..asker.topic }, |payload| accepted.write_json(payload));
+                self.publish(DeviceTopic { form, ..asker.topic }, |payload| match asker.format {
+                    Format::Cbor => accepted.write_cbor(payload),
+                    Format::Json | Format::Generic => accepted.write_json(payload),
+                });
             }
             Reply::Refused(refusal) => {
                 let (code, message) = refusal.explain();

@@ -11,7 +11,7 @@ mod effect;
 mod record;
 mod retention;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 pub(super) use effect::{Effect, Effects, Input, Refusal, Reply, Start};
 pub(super) use record::Record;
@@ -20,7 +20,7 @@ use retention::Retention;
 
 use crate::clock::Instant;
 use crate::protocol::{
-    CompactText, ExecutionId, ParameterValue, StartNames, State, TargetKind, Update, UpdateErrorCode,
+    CompactText, ExecutionId, Parameters, StartNames, State, TargetKind, Update, UpdateErrorCode,
 };
 
 use super::commands::Command;
@@ -129,14 +129,14 @@ impl Executions {
         &self,
         token: &CompactText,
         names: &StartNames<'_>,
-        parameters: Option<&BTreeMap<String, ParameterValue>>,
+        parameters: Option<&Parameters>,
     ) -> Option<Replay> {
         let key = self.key(*self.by_token.get(token)?);
         let record = self.record(key)?;
         let is_same = record.is_for(names.target.kind, names.target.name)
             && record.command.id == names.command_id
             && record.timeout_seconds == names.timeout_seconds
-            && record.parameters() == parameters;
+            && record.command.parameters(parameters).is_ok_and(|now| now.as_deref() == record.parameters());
         Some(if is_same { Replay::Same(key) } else { Replay::Different(key) })
     }
 

@@ -197,11 +197,7 @@ impl Shared {
 fn read_update(format: Format, payload: &[u8]) -> Result<Update, UpdateError> {
     match format {
         Format::Json | Format::Generic => Update::from_json(payload),
-        Format::Cbor => Err(UpdateError {
-            code: UpdateErrorCode::InvalidRequest,
-            message: "updates in CBOR are not supported yet".to_owned(),
-            client_token: None,
-        }),
+        Format::Cbor => Update::from_cbor(payload),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{InvalidShape, id, text, wire};
+use super::{InvalidShape, MandatoryParameter, OutputFormat, Template, id, parameters, text, wire};
 
 /// The namespace of a command that names none.
 pub const NAMESPACE: &str = "AWS-IoT";
@@ -12,7 +12,7 @@ pub const NAMESPACE_FLEETWISE: &str = "AWS-IoT-FleetWise";
 pub const DEFAULT_CONTENT_TYPE: &str = "application/octet-stream";
 
 /// Largest payload of a static command, in bytes.
-const MAX_PAYLOAD: usize = 32 * 1024;
+pub const MAX_PAYLOAD: usize = 32 * 1024;
 /// Longest description, in characters (the model's number).
 const MAX_DESCRIPTION: usize = 2028;
 /// Longest display name, in characters.
@@ -36,15 +36,15 @@ pub struct CreateCommandRequest {
     /// What is sent.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "wire::optional_object")]
     pub payload: Option<CommandPayload>,
-    /// Dynamic commands are refused by name; so are the next two.
+    /// Instead of a payload: what it is made of for each execution.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub payload_template: Option<String>,
-    /// See `payload_template`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub preprocessor: Option<serde_json::Value>,
-    /// See `payload_template`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub mandatory_parameters: Option<serde_json::Value>,
+    /// How it is made; only with a template.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "wire::optional_object")]
+    pub preprocessor: Option<Preprocessor>,
+    /// The parameters of the template. With a static payload only their conditions mean something.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "wire::optional_objects")]
+    pub mandatory_parameters: Option<Vec<MandatoryParameter>>,
     /// Only for the FleetWise namespace.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub role_arn: Option<String>,
@@ -70,6 +70,22 @@ impl CommandPayload {
     pub fn content_type(&self) -> &str {
         self.content_type.as_deref().unwrap_or(DEFAULT_CONTENT_TYPE)
     }
+}
+
+/// How a payload is made of a template.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Preprocessor {
+    /// The one there is.
+    pub aws_json_substitution: AwsJsonSubstitution,
+}
+
+/// Placeholders in texts of a JSON document are filled in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AwsJsonSubstitution {
+    /// What comes out.
+    pub output_format: OutputFormat,
 }
 
 /// A tag, with the tag services' capital letters.
@@ -112,6 +128,15 @@ pub struct GetCommandResponse {
     /// What is sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payload: Option<CommandPayload>,
+    /// What the payload is made of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payload_template: Option<String>,
+    /// How it is made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preprocessor: Option<Preprocessor>,
+    /// What its parameters must be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mandatory_parameters: Option<Vec<MandatoryParameter>>,
     /// Only in the FleetWise namespace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role_arn: Option<String>,
@@ -152,7 +177,6 @@ impl CreateCommandRequest {
         if namespace != NAMESPACE && namespace != NAMESPACE_FLEETWISE {
             return Err(InvalidShape::value("namespace", namespace, "AWS-IoT or AWS-IoT-FleetWise"));
         }
-        self.refuse_what_is_not_there_yet()?;
         self.validate_role(namespace == NAMESPACE_FLEETWISE)?;
         if let Some(name) = &self.display_name {
             check_text("displayName", name, MAX_DISPLAY_NAME, "at most 64")?;
@@ -160,29 +184,50 @@ impl CreateCommandRequest {
         if let Some(description) = &self.description {
             check_text("description", description, MAX_DESCRIPTION, "at most 2028")?;
         }
+        self.template()?;
         match &self.payload {
             Some(payload) => validate_payload(payload)?,
-            None if namespace == NAMESPACE => return Err(InvalidShape::Missing { member: "payload" }),
+            None if namespace == NAMESPACE && self.payload_template.is_none() => {
+                return Err(InvalidShape::Missing { member: "payload" });
+            }
             None => {}
         }
         self.tags.iter().flatten().try_for_each(validate_tag)
     }
 
-    fn refuse_what_is_not_there_yet(&self) -> Result<(), InvalidShape> {
+    /// The template and what it makes, if the command is a dynamic one that can be.
+    ///
+    /// A static payload beside `mandatoryParameters` is taken: their conditions are then checked at each
+    /// start, and the payload stays as it is.
+    pub fn template(&self) -> Result<Option<(Template, OutputFormat)>, InvalidShape> {
         if self.payload.is_some() && self.payload_template.is_some() {
             let problem = "payload and payloadTemplate exclude each other: give one of them";
             return Err(InvalidShape::Combination { problem });
         }
-        let feature = if self.payload_template.is_some() {
-            "payloadTemplate (a dynamic command)"
-        } else if self.preprocessor.is_some() {
-            "preprocessor (a dynamic command)"
-        } else if self.mandatory_parameters.is_some() {
-            "mandatoryParameters (a dynamic command)"
-        } else {
-            return Ok(());
+        if let Some(declared) = &self.mandatory_parameters {
+            parameters::check_declared(declared)?;
+        }
+        let Some(text) = &self.payload_template else {
+            return match self.preprocessor {
+                Some(_) => {
+                    let problem = "preprocessor is only for a payloadTemplate";
+                    Err(InvalidShape::Combination { problem })
+                }
+                None => Ok(None),
+            };
         };
-        Err(InvalidShape::NotYet { feature })
+        let preprocessor = self.preprocessor.ok_or(InvalidShape::Missing { member: "preprocessor" })?;
+        let member = "mandatoryParameters";
+        let declared = self.mandatory_parameters.as_ref().ok_or(InvalidShape::Missing { member })?;
+        let template = Template::parse(text)?;
+        for name in template.parameters() {
+            if !declared.iter().any(|parameter| parameter.name == *name) {
+                let problem =
+                    "is used in payloadTemplate, but not declared in mandatoryParameters".to_owned();
+                return Err(InvalidShape::Parameter { name: name.clone(), problem });
+            }
+        }
+        Ok(Some((template, preprocessor.aws_json_substitution.output_format)))
     }
 
     fn validate_role(&self, is_fleetwise: bool) -> Result<(), InvalidShape> {
@@ -324,15 +369,28 @@ mod tests {
             ),
             (
                 CreateCommandRequest { payload_template: text("{}"), payload: None, ..request() },
-                "payloadTemplate (a dynamic command) is not supported yet",
+                "preprocessor is missing",
+            ),
+            (CreateCommandRequest { preprocessor: Some(JSON), ..request() }, "preprocessor is only for"),
+            (
+                CreateCommandRequest { mandatory_parameters: None, ..dynamic() },
+                "mandatoryParameters is missing",
             ),
             (
-                CreateCommandRequest { preprocessor: Some(serde_json::json!({})), ..request() },
-                "preprocessor (a dynamic command) is not supported yet",
+                CreateCommandRequest { mandatory_parameters: Some(Vec::new()), ..dynamic() },
+                "mandatoryParameters has a length of 0",
             ),
             (
-                CreateCommandRequest { mandatory_parameters: Some(serde_json::json!([])), ..request() },
-                "mandatoryParameters (a dynamic command) is not supported yet",
+                CreateCommandRequest { mandatory_parameters: declared("other"), ..dynamic() },
+                "parameter `power` is used in payloadTemplate",
+            ),
+            (
+                CreateCommandRequest { payload_template: text("{"), ..dynamic() },
+                "payloadTemplate is not JSON",
+            ),
+            (
+                CreateCommandRequest { payload_template: text("{}"), ..dynamic() },
+                "payloadTemplate has no placeholder",
             ),
         ] {
             let refusal = create.validate().unwrap_err().to_string();
@@ -342,6 +400,49 @@ mod tests {
             ["[]", r#"{"payload":{}}"#, r#"{"payload":{"content":"%%"}}"#, r#"{"payload":{"content":1}}"#]
         {
             assert!(CreateCommandRequest::from_json(body.as_bytes()).is_err(), "{body}");
+        }
+    }
+
+    const JSON: Preprocessor =
+        Preprocessor { aws_json_substitution: AwsJsonSubstitution { output_format: OutputFormat::Json } };
+
+    #[expect(clippy::unnecessary_wraps, reason = "it is a member's value")]
+    fn declared(name: &str) -> Option<Vec<MandatoryParameter>> {
+        Some(vec![MandatoryParameter { name: name.into(), ..MandatoryParameter::default() }])
+    }
+
+    fn dynamic() -> CreateCommandRequest {
+        CreateCommandRequest {
+            payload: None,
+            payload_template: Some(r#"{"p":"${aws:iot:commandexecution::parameter:power}"}"#.into()),
+            preprocessor: Some(JSON),
+            mandatory_parameters: declared("power"),
+            ..CreateCommandRequest::default()
+        }
+    }
+
+    #[test]
+    fn a_dynamic_command_is_read_as_boto3_writes_it() {
+        let body = br#"{"payloadTemplate":"{\"p\":\"${aws:iot:commandexecution::parameter:power}\"}",
+            "preprocessor":{"awsJsonSubstitution":{"outputFormat":"CBOR"}},
+            "mandatoryParameters":[{"name":"power","type":"STRING","defaultValue":{"S":"OFF"},
+            "valueConditions":[{"comparisonOperator":"IN_SET","operand":{"strings":["ON","OFF"]}}]}]}"#;
+        let create = CreateCommandRequest::from_json(body).unwrap();
+        assert_eq!(create.validate(), Ok(()));
+        let (template, output) = create.template().unwrap().unwrap();
+        assert_eq!((template.parameters(), output), (&["power".to_owned()][..], OutputFormat::Cbor));
+        let mut written = Vec::new();
+        create.write_json(&mut written);
+        assert_eq!(CreateCommandRequest::from_json(&written).unwrap(), create);
+        assert_eq!(dynamic().validate(), Ok(()));
+        // Conditions of a static command's parameters are kept for its starts.
+        let create = CreateCommandRequest { mandatory_parameters: declared("p"), ..request() };
+        assert_eq!(create.validate(), Ok(()));
+        for preprocessor in
+            ["{}", r#"{"awsJsonSubstitution":{}}"#, r#"{"awsJsonSubstitution":{"outputFormat":"XML"}}"#]
+        {
+            let body = format!(r#"{{"preprocessor":{preprocessor}}}"#);
+            assert!(CreateCommandRequest::from_json(body.as_bytes()).is_err(), "{preprocessor}");
         }
     }
 

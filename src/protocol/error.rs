@@ -128,6 +128,20 @@ pub enum InvalidShape {
         /// The allowed lengths.
         expected: &'static str,
     },
+    /// A parameter, declared or given, is not what it can be.
+    #[error("parameter `{name}` {problem}")]
+    Parameter {
+        /// Which, cut after its longest possible name.
+        name: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A template cannot be filled in.
+    #[error("payloadTemplate {0}")]
+    Template(#[from] super::InvalidTemplate),
+    /// What a template and its parameters give is too large.
+    #[error(transparent)]
+    Rendered(#[from] super::TooLarge),
     /// A value is not one of those allowed.
     #[error("{member} is \"{value}\", expected {expected}")]
     Value {

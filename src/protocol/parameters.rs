@@ -1,9 +1,16 @@
-//! Parameter values of an execution. Declared parameters and their conditions come with dynamic
-//! commands.
+//! Parameters: the values of an execution, and what a command declares of them.
+
+mod declared;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer, Serialize};
+
+pub(super) use declared::check_declared;
+pub use declared::{
+    ComparisonOperator, MandatoryParameter, NumberRange, Operand, ParameterType, Parameters, ValueCondition,
+    effective as effective_parameters,
+};
 
 use super::InvalidShape;
 use super::wire::{self, Object};
@@ -85,8 +92,9 @@ impl ParameterValue {
             ParameterValue::S(text) => expect_some("parameters.S", text.len()),
             ParameterValue::Bin(bytes) => expect_some("parameters.BIN", bytes.len()),
             ParameterValue::Ul(digits) => {
-                let is_sound = matches!(digits.len(), 1..=20) && digits.bytes().all(|b| b.is_ascii_digit());
-                let expected = "1 to 20 digits";
+                let is_sound = digits.bytes().all(|b| b.is_ascii_digit()) && digits.len() <= 20;
+                let is_sound = is_sound && digits.parse::<u64>().is_ok();
+                let expected = "1 to 20 digits of a number below 2^64";
                 is_sound.then_some(()).ok_or_else(|| InvalidShape::value("parameters.UL", digits, expected))
             }
             ParameterValue::B(_) | ParameterValue::I(_) | ParameterValue::L(_) | ParameterValue::D(_) => {
@@ -103,14 +111,24 @@ pub(super) fn validate(parameters: &BTreeMap<String, ParameterValue>) -> Result<
         return Err(InvalidShape::Length { member: "parameters", actual: 0, expected: "at least 1 entry" });
     }
     for (name, value) in parameters {
-        let allowed = |b: u8| b.is_ascii_alphanumeric() || b".$_-".contains(&b);
-        if !matches!(name.len(), 1..=192) || !name.bytes().all(allowed) {
-            let expected = "1 to 192 characters of a-z, A-Z, 0-9, ., $, _ and -";
-            return Err(InvalidShape::value("a parameter's name", name, expected));
-        }
+        check_name(name)?;
         value.validate()?;
     }
     Ok(())
+}
+
+fn check_name(name: &str) -> Result<(), InvalidShape> {
+    if is_parameter_name(name) {
+        return Ok(());
+    }
+    let expected = "1 to 192 characters of a-z, A-Z, 0-9, ., $, _ and -";
+    Err(InvalidShape::value("a parameter's name", name, expected))
+}
+
+/// Whether `name` can name a parameter: 1 to 192 characters of `[.$a-zA-Z0-9_-]`.
+pub fn is_parameter_name(name: &str) -> bool {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || b".$_-".contains(&b);
+    matches!(name.len(), 1..=192) && name.bytes().all(allowed)
 }
 
 #[cfg(test)]
@@ -163,6 +181,7 @@ mod tests {
             ("p", ParameterValue::Ul(String::new())),
             ("p", ParameterValue::Ul("12a".into())),
             ("p", ParameterValue::Ul("1".repeat(21))),
+            ("p", ParameterValue::Ul("18446744073709551616".into())),
         ] {
             assert!(one(name, value.clone()).is_err(), "{name} {value:?}");
         }

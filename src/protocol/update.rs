@@ -1,4 +1,4 @@
-//! UpdateCommandExecution: what a device reports, and how it is answered. JSON; CBOR comes later.
+//! UpdateCommandExecution: what a device reports, and how it is answered, in JSON and in CBOR.
 //!
 //! Result keys are lower case on this side (`s`, `b`, `bin`) and upper case over HTTP. Upper case is
 //! taken from devices, too. Members that nobody knows are ignored: AWS's own samples send some.
@@ -8,13 +8,14 @@ mod result;
 use std::collections::BTreeMap;
 use std::fmt;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 pub use result::ResultValue;
 use result::{DeviceResult, WireResult};
 
 use super::wire::{self, Object, Text};
-use super::{ExecutionId, Status, cbor, text};
+use super::{ExecutionId, Item, Status, cbor, text};
 
 /// Why an execution has its status.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,6 +77,38 @@ impl Update {
             out,
             &Wire { status: self.status, status_reason: self.reason.as_ref(), result, client_token },
         );
+    }
+
+    /// Appends the update as CBOR to `out`.
+    pub fn write_cbor(&self, out: &mut Vec<u8>) {
+        let others = [self.reason.is_some(), self.result.is_some(), self.client_token.is_some()];
+        cbor::write_map_head(out, 1 + others.iter().filter(|given| **given).count());
+        cbor::write_text(out, "status");
+        cbor::write_text(out, self.status.name());
+        if let Some(StatusReason { code, description }) = &self.reason {
+            cbor::write_text(out, "statusReason");
+            let mut entries = vec![("reasonCode", code.as_str())];
+            entries.extend(description.as_deref().map(|description| ("reasonDescription", description)));
+            cbor::write_text_map(out, &entries);
+        }
+        if let Some(result) = &self.result {
+            cbor::write_text(out, "result");
+            result::write_cbor(out, result);
+        }
+        if let Some(token) = &self.client_token {
+            cbor::write_text(out, "clientToken");
+            cbor::write_text(out, token);
+        }
+    }
+
+    /// Reads an update in CBOR, as [`Update::from_json`] does; what is not CBOR is an InvalidRequest, for
+    /// there is no code of its own.
+    pub fn from_cbor(bytes: &[u8]) -> Result<Update, UpdateError> {
+        let item = Item::read(bytes).map_err(|error| UpdateError::request(error.to_string(), None))?;
+        match Object::<WireUpdate<'_>>::deserialize(item.clone()) {
+            Ok(Object(wire)) => wire.check(),
+            Err(error) => Err(UpdateError::request(error.to_string(), item.text_of("clientToken"))),
+        }
     }
 
     /// Reads an update, checking all that the model says about its content.
@@ -264,7 +297,19 @@ impl UpdateError {
 /// A reply that is not what the service sends.
 #[derive(Debug, thiserror::Error)]
 #[error("not a reply to an update: {0}")]
-pub struct InvalidReply(#[from] serde_json::Error);
+pub struct InvalidReply(String);
+
+impl InvalidReply {
+    fn new(problem: impl fmt::Display) -> Self {
+        Self(problem.to_string())
+    }
+}
+
+/// Reads a reply in CBOR.
+fn reply_from_cbor<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, InvalidReply> {
+    let item = Item::read(bytes).map_err(InvalidReply::new)?;
+    Ok(Object::deserialize(item).map_err(InvalidReply::new)?.0)
+}
 
 /// The reply to an update that was taken.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -283,9 +328,22 @@ impl Accepted {
         wire::write(out, self);
     }
 
+    /// Appends the reply as CBOR to `out`.
+    pub fn write_cbor(&self, out: &mut Vec<u8>) {
+        let id = self.execution_id.to_string();
+        let mut entries = vec![("executionId", id.as_str())];
+        entries.extend(self.client_token.as_deref().map(|token| ("clientToken", token)));
+        cbor::write_text_map(out, &entries);
+    }
+
+    /// Reads a reply in CBOR.
+    pub fn from_cbor(bytes: &[u8]) -> Result<Accepted, InvalidReply> {
+        reply_from_cbor(bytes)
+    }
+
     /// Reads a reply.
     pub fn from_json(bytes: &[u8]) -> Result<Accepted, InvalidReply> {
-        Ok(serde_json::from_slice::<Object<Accepted>>(bytes)?.0)
+        Ok(serde_json::from_slice::<Object<Accepted>>(bytes).map_err(InvalidReply::new)?.0)
     }
 }
 
@@ -321,9 +379,14 @@ impl Rejected {
         cbor::write_text_map(out, &entries);
     }
 
+    /// Reads a reply in CBOR.
+    pub fn from_cbor(bytes: &[u8]) -> Result<Rejected, InvalidReply> {
+        reply_from_cbor(bytes)
+    }
+
     /// Reads a reply.
     pub fn from_json(bytes: &[u8]) -> Result<Rejected, InvalidReply> {
-        Ok(serde_json::from_slice::<Object<Rejected>>(bytes)?.0)
+        Ok(serde_json::from_slice::<Object<Rejected>>(bytes).map_err(InvalidReply::new)?.0)
     }
 }
 

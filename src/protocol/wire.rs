@@ -85,7 +85,7 @@ pub(super) fn deserialize_blob<'de, D: Deserializer<'de>>(deserializer: D) -> Re
     STANDARD.decode(text.0.as_bytes()).map_err(|error| D::Error::custom(format_args!("not base64: {error}")))
 }
 
-/// A blob as devices write it: base64 text, or an array of signed numbers (AWS's Java device SDK).
+/// A blob as devices write it: a byte string (CBOR only), base64 text, or an array of signed numbers (AWS's Java device SDK).
 pub(super) struct DeviceBlob(pub Vec<u8>);
 
 impl<'de> Deserialize<'de> for DeviceBlob {
@@ -100,6 +100,10 @@ impl<'de> Deserialize<'de> for DeviceBlob {
 
             fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<DeviceBlob, E> {
                 STANDARD.decode(text).map(DeviceBlob).map_err(|e| E::custom(format_args!("not base64: {e}")))
+            }
+
+            fn visit_byte_buf<E: serde::de::Error>(self, bytes: Vec<u8>) -> Result<DeviceBlob, E> {
+                Ok(DeviceBlob(bytes))
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut numbers: A) -> Result<DeviceBlob, A::Error> {

@@ -179,6 +179,120 @@ fn a_command_that_breaks_the_model_is_refused() {
     assert_eq!(largest.status, 200, "{largest:?}");
 }
 
+/// The thermostat of the service's own page: a number in a range, with a default.
+fn thermostat(output: &str) -> Value {
+    let range =
+        json!({"comparisonOperator": "IN_RANGE", "operand": {"numberRange": {"min": "60", "max": "80"}}});
+    json!({
+        "payloadTemplate": r#"{"t": "${aws:iot:commandexecution::parameter:t}", "within": "${aws:iot:commandexecution::executionTimeoutSec} s"}"#,
+        "preprocessor": {"awsJsonSubstitution": {"outputFormat": output}},
+        "mandatoryParameters": [{"name": "t", "type": "INTEGER", "defaultValue": {"I": 72}, "valueConditions": [range]}],
+    })
+}
+
+#[test]
+fn a_dynamic_command_checks_the_parameters_of_each_start() {
+    let bench = Bench::start();
+    let created = bench.call("PUT /commands/c1", &thermostat("JSON"));
+    assert_eq!(created.status, 200, "{created:?}");
+    let there = bench.get("/commands/c1").body;
+    for member in ["payloadTemplate", "preprocessor", "mandatoryParameters"] {
+        assert_eq!(there[member], thermostat("JSON")[member], "{there}");
+    }
+    assert_eq!(there.get("payload"), None);
+
+    let start = |parameters: &Value| {
+        let mut body = json!({"targetArn": THING, "commandArn": COMMAND});
+        if !parameters.is_null() {
+            body["parameters"] = parameters.clone();
+        }
+        bench.begin(&body)
+    };
+    for (parameters, used) in
+        [(Value::Null, 72), (json!({"t": {"I": 60}}), 60), (json!({"t": {"I": 80}}), 80)]
+    {
+        let started = start(&parameters);
+        assert_eq!(started.status, 200, "{started:?}");
+        let record = bench.execution(started.body["executionId"].as_str().unwrap(), "").body;
+        assert_eq!(
+            record["parameters"],
+            json!({"t": {"I": used}}),
+            "those that were used, the default included"
+        );
+    }
+    for parameters in [
+        json!({"t": {"I": 59}}),
+        json!({"t": {"I": 81}}),
+        json!({"t": {"S": "72"}}),
+        json!({"t": {"L": 72}}),
+        json!({"t": {"I": 72}, "other": {"I": 1}}),
+    ] {
+        start(&parameters).is_error(400, "ValidationException");
+    }
+    assert_eq!(bench.handle().counters().started, 3, "a refused start leaves no execution");
+
+    let mut body = json!({"targetArn": THING, "commandArn": COMMAND, "clientToken": "same"});
+    let first = bench.begin(&body);
+    body["parameters"] = json!({"t": {"I": 72}});
+    assert_eq!(bench.begin(&body).body, first.body, "the default, written out, is the same request");
+    body["parameters"] = json!({"t": {"I": 73}});
+    bench.begin(&body).is_error(409, "ConflictException");
+}
+
+#[test]
+fn a_dynamic_command_that_cannot_be_filled_in_is_refused() {
+    let bench = Bench::start();
+    let without = |member: &str| {
+        let mut body = thermostat("JSON");
+        body.as_object_mut().unwrap().shift_remove(member);
+        body
+    };
+    let with = |member: &str, value: Value| {
+        let mut body = thermostat("JSON");
+        body[member] = value;
+        body
+    };
+    for body in [
+        without("preprocessor"),
+        without("mandatoryParameters"),
+        without("payloadTemplate"),
+        with("payload", json!({"content": "e30="})),
+        with("payloadTemplate", json!("{")),
+        with("payloadTemplate", json!("{}")),
+        with("payloadTemplate", json!({"t": 1})),
+        with("mandatoryParameters", json!([])),
+        with("mandatoryParameters", json!([{"name": "other"}])),
+        with("mandatoryParameters", json!([{"name": "t", "type": "NUMBER"}])),
+        with("preprocessor", json!({"awsJsonSubstitution": {"outputFormat": "XML"}})),
+    ] {
+        bench.call("PUT /commands/c2", &body).is_error(400, "ValidationException");
+    }
+    // A value that is needed and that nobody gives.
+    let mut needed = thermostat("CBOR");
+    needed["mandatoryParameters"] = json!([{"name": "t"}]);
+    assert_eq!(bench.call("PUT /commands/c1", &needed).status, 200);
+    bench.begin(&json!({"targetArn": THING, "commandArn": COMMAND})).is_error(400, "ValidationException");
+    let large =
+        json!({"targetArn": THING, "commandArn": COMMAND, "parameters": {"t": {"S": "x".repeat(140_000)}}});
+    bench.begin(&large).is_error(400, "ValidationException");
+}
+
+#[test]
+fn a_static_command_may_declare_conditions_and_keeps_its_payload() {
+    let bench = Bench::start();
+    let body = json!({
+        "payload": {"content": "e30=", "contentType": "application/json"},
+        "mandatoryParameters": [{"name": "on", "type": "BOOLEAN"}],
+    });
+    assert_eq!(bench.call("PUT /commands/c1", &body).status, 200);
+    let start = |parameters: Value| {
+        bench.begin(&json!({"targetArn": THING, "commandArn": COMMAND, "parameters": parameters}))
+    };
+    start(json!({"on": {"S": "yes"}})).is_error(400, "ValidationException");
+    start(json!({"other": {"B": true}})).is_error(400, "ValidationException");
+    assert_eq!(start(json!({"on": {"B": true}, "other": {"B": true}})).status, 200);
+}
+
 /// Base64 of that many zero bytes.
 fn base64_of(bytes: usize) -> String {
     let (whole, rest) = (bytes / 3, bytes % 3);

@@ -8,8 +8,8 @@ use fleetsim::backend::broker::Limits;
 use fleetsim::backend::{self, Config, Hooks, Listeners, Policy, Running};
 use fleetsim::clock::Clock;
 use fleetsim::protocol::{
-    CommandPayload, CreateCommandRequest, ResultValue, StartCommandExecutionRequest, Status, TargetKind,
-    device_filters,
+    Accepted, CommandPayload, CreateCommandRequest, ParameterValue, Rejected, ResultValue,
+    StartCommandExecutionRequest, Status, StatusReason, TargetKind, Update, device_filters,
 };
 use fleetsim::seed::Seed;
 use fleetsim::transport::Listener;
@@ -215,6 +215,70 @@ fn a_refused_update_says_why_on_the_topic_of_its_format() {
     assert_eq!(topic, format!("{id}/response/rejected/cbor"));
     assert!(payload.starts_with(b"\xa3\x65error\x6eInvalidRequest"), "{payload:?}");
     assert_eq!(bench.handle().counters().updates_rejected, 10);
+}
+
+#[test]
+fn a_device_may_answer_in_cbor() {
+    let mut bench = Bench::start("application/cbor", Hooks::default());
+    let id = bench.begin(60);
+    bench.message();
+    bench.expect_event(&id, "CREATED");
+    let result = [("x".to_owned(), ResultValue::Bin(vec![0, 255])), ("ok".to_owned(), ResultValue::B(true))];
+    let update = Update {
+        status: Status::Succeeded,
+        reason: Some(StatusReason { code: "DONE".into(), description: None }),
+        result: Some(result.into_iter().collect()),
+        client_token: Some("t".into()),
+    };
+    let mut payload = Vec::new();
+    update.write_cbor(&mut payload);
+    bench.report(&id, "/cbor", &payload);
+    let (topic, reply) = bench.message();
+    assert_eq!(topic, format!("{id}/response/accepted/cbor"));
+    let accepted = Accepted::from_cbor(&reply).unwrap();
+    assert_eq!(
+        (accepted.execution_id.to_string(), accepted.client_token.as_deref()),
+        (id.clone(), Some("t"))
+    );
+    bench.expect_event(&id, "SUCCEEDED");
+    let record = bench.handle().get_command_execution(&id, THING, true).unwrap();
+    assert_eq!((record.result, record.status_reason), (update.result, update.reason));
+
+    bench.report(&id, "/cbor", &payload);
+    let (topic, reply) = bench.message();
+    assert_eq!(topic, format!("{id}/response/rejected/cbor"));
+    assert_eq!(Rejected::from_cbor(&reply).unwrap().error, "TerminalStateReached");
+}
+
+#[test]
+fn a_dynamic_command_arrives_filled_in() {
+    for (output, content_type, topic) in
+        [("JSON", "application/json", "request/json"), ("CBOR", "application/cbor", "request/cbor")]
+    {
+        let mut bench = Bench::start("text/plain", Hooks::default());
+        let create = json!({
+            "payloadTemplate": r#"{"t":"${aws:iot:commandexecution::parameter:t}","n":"${aws:iot:commandexecution::parameter:n}!"}"#,
+            "preprocessor": {"awsJsonSubstitution": {"outputFormat": output}},
+            "mandatoryParameters": [{"name": "t"}, {"name": "n", "defaultValue": {"S": "x"}}],
+        });
+        let create = CreateCommandRequest::from_json(create.to_string().as_bytes()).unwrap();
+        bench.handle().create_command("dynamic", create).unwrap();
+        let parameters = [("t".to_owned(), ParameterValue::Bin(vec![0, 255]))];
+        let request = StartCommandExecutionRequest {
+            target_arn: THING.to_owned(),
+            command_arn: "arn:aws:iot:us-east-1:123456789012:command/dynamic".to_owned(),
+            parameters: Some(parameters.into_iter().collect()),
+            ..StartCommandExecutionRequest::default()
+        };
+        let id = bench.handle().start_command_execution(&request).unwrap().execution_id;
+        let (arrived_on, payload) = bench.message();
+        assert_eq!(arrived_on, format!("{id}/{topic}"), "{content_type}");
+        if output == "JSON" {
+            assert_eq!(payload, br#"{"t":"AP8=","n":"x!"}"#);
+        } else {
+            assert_eq!(payload, b"\xa2\x61t\x42\x00\xff\x61n\x62x!");
+        }
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The store's behaviour, input by input, on made-up instants.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,8 +9,8 @@ use proptest::prelude::*;
 use super::super::commands::Commands;
 use super::*;
 use crate::protocol::{
-    CommandPayload, CreateCommandRequest, ResultValue, StartCommandExecutionRequest, Status, StatusReason,
-    TargetArn,
+    CommandPayload, CreateCommandRequest, ParameterValue, ResultValue, StartCommandExecutionRequest, Status,
+    StatusReason, TargetArn,
 };
 
 const HERE: (&str, &str) = ("us-east-1", "123456789012");

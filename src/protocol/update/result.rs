@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::ser::SerializeMap as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::super::cbor;
 use super::super::wire::{DeviceBlob, Object, Text, encode_blob};
 
 /// One value of a result.
@@ -67,6 +68,29 @@ impl Serialize for DeviceResult<'_> {
             }
         }
         serializer.collect_map(self.0.iter().map(|(name, value)| (name, DeviceValue(value))))
+    }
+}
+
+/// Appends a result in CBOR: lower-case keys, bytes as bytes.
+pub(super) fn write_cbor(out: &mut Vec<u8>, result: &BTreeMap<String, ResultValue>) {
+    cbor::write_map_head(out, result.len());
+    for (name, value) in result {
+        cbor::write_text(out, name);
+        cbor::write_map_head(out, 1);
+        match value {
+            ResultValue::S(text) => {
+                cbor::write_text(out, "s");
+                cbor::write_text(out, text);
+            }
+            ResultValue::B(flag) => {
+                cbor::write_text(out, "b");
+                cbor::write_bool(out, *flag);
+            }
+            ResultValue::Bin(bytes) => {
+                cbor::write_text(out, "bin");
+                cbor::write_bytes(out, bytes);
+            }
+        }
     }
 }
 

@@ -214,3 +214,85 @@ proptest! {
         let _ = Rejected::from_json(&bytes);
     }
 }
+
+#[test]
+fn an_update_says_the_same_in_cbor_and_in_json() {
+    let full = Update {
+        status: Status::Failed,
+        reason: Some(StatusReason { code: "E-1".into(), description: Some("größer".into()) }),
+        result: Some(BTreeMap::from([
+            ("k".to_owned(), ResultValue::S("v".into())),
+            ("f".to_owned(), ResultValue::B(true)),
+            ("x".to_owned(), ResultValue::Bin(vec![0, 255])),
+        ])),
+        client_token: Some("t-1".into()),
+    };
+    for update in [full, Update::bare(Status::InProgress)] {
+        let (mut json, mut binary) = (Vec::new(), Vec::new());
+        update.write_json(&mut json);
+        update.write_cbor(&mut binary);
+        assert_eq!(Update::from_json(&json).unwrap(), update);
+        assert_eq!(Update::from_cbor(&binary).unwrap(), update);
+        let item = Item::read(&binary).unwrap();
+        assert_eq!(
+            serde_json::to_value(&item).unwrap(),
+            serde_json::from_slice::<serde_json::Value>(&json).unwrap()
+        );
+    }
+}
+
+/// What a small encoder on a device may write: upper case, indefinite lengths, base64 for bytes, more members.
+#[test]
+fn cbor_from_other_encoders_is_taken() {
+    for json in [
+        r#"{"status":"SUCCEEDED","result":{"k":{"S":"v"}},"executionId":"e","timestamp":1}"#,
+        r#"{"status":"SUCCEEDED","result":{"k":{"bin":"AP8="}},"statusReason":null}"#,
+    ] {
+        let value: serde_json::Value = serde_json::from_str(json).unwrap();
+        let update = Update::from_cbor(&crate::protocol::json_as_cbor(&value)).unwrap();
+        assert_eq!(update, Update::from_json(json.as_bytes()).unwrap());
+    }
+    // {_ "status": (_ "SUC", "CEEDED"), 0: 1}
+    let bytes = b"\xbf\x66status\x7f\x63SUC\x66CEEDED\xff\x00\x01\xff";
+    assert_eq!(Update::from_cbor(bytes).unwrap(), Update::bare(Status::Succeeded));
+}
+
+#[test]
+fn wrong_cbor_is_an_invalid_request_with_its_token() {
+    for (json, token) in [
+        (r#"{"status":"BOGUS","clientToken":"t"}"#, Some("t")),
+        (r#"{"status":1,"clientToken":"t"}"#, Some("t")),
+        (r#"{"status":"FAILED","result":{}}"#, None),
+        (r#"["SUCCEEDED"]"#, None),
+    ] {
+        let value: serde_json::Value = serde_json::from_str(json).unwrap();
+        let error = Update::from_cbor(&crate::protocol::json_as_cbor(&value)).unwrap_err();
+        assert_eq!(
+            (error.code, error.client_token.as_deref()),
+            (UpdateErrorCode::InvalidRequest, token),
+            "{json}"
+        );
+    }
+    for bytes in [&b""[..], b"{\"status\":\"SUCCEEDED\"}", b"\xff"] {
+        assert_eq!(Update::from_cbor(bytes).unwrap_err().code, UpdateErrorCode::InvalidRequest, "{bytes:?}");
+    }
+}
+
+#[test]
+fn replies_are_read_back_from_cbor() {
+    let id: ExecutionId = "e-1".parse().unwrap();
+    let accepted = Accepted { execution_id: id.clone(), client_token: Some("t".into()) };
+    let rejected = Rejected {
+        error: "InvalidRequest".into(),
+        message: "no".into(),
+        execution_id: Some(id),
+        client_token: None,
+    };
+    let (mut out, mut other) = (Vec::new(), Vec::new());
+    accepted.write_cbor(&mut out);
+    assert_eq!(Accepted::from_cbor(&out).unwrap(), accepted);
+    rejected.write_cbor(&mut other);
+    assert_eq!(Rejected::from_cbor(&other).unwrap(), rejected);
+    assert!(Accepted::from_cbor(&other).is_ok(), "members that nobody knows are ignored");
+    assert!(Rejected::from_cbor(&out).is_err());
+}
