@@ -37,7 +37,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use faults::{CallFaults, FaultCounts, Faults, Operation, RequestFaults};
 pub use handle::{Counters, ExecutionEnd, Handle};
-pub use hooks::{Hooks, OnRequest, OnStart, OnTimeOut};
+pub use hooks::{Hooks, OnRequest, OnStart, OnTimeOut, OnUpdate};
 pub use policy::Policy;
 
 use crate::clock::Clock;

@@ -11,6 +11,7 @@ mod gauges;
 mod publishes;
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashSet;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -21,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::{Clock, Deadlines, Instant};
 use crate::ledger::Ledger;
 use crate::plan::{DeviceId, Plan};
-use crate::protocol::StatusReason;
+use crate::protocol::{ExecutionId, Format, StatusReason};
 use crate::scenario::WhenBusy;
 use crate::transport::Address;
 
@@ -63,6 +64,8 @@ pub(crate) struct Shared {
     timers_changed: Rc<Notify>,
     permits: Semaphore,
     gauges: Gauges,
+    /// Executions whose requests came in CBOR and that may still be answered, by the device's slot.
+    in_cbor: RefCell<HashSet<(u32, ExecutionId)>>,
     /// Reasons by group and planned outcome, shared by all that give them.
     reasons: Vec<Vec<Option<Arc<StatusReason>>>>,
     /// The reason of those that have no time.
@@ -125,6 +128,7 @@ impl Fleet {
             timers_changed,
             permits: Semaphore::new(CONNECTS_IN_FLIGHT),
             gauges: Gauges::new(plan.scenario().groups.len()),
+            in_cbor: RefCell::default(),
             reasons: reasons(&plan),
             busy: Arc::new(StatusReason { code: WhenBusy::REASON_CODE.to_owned(), description: None }),
             stop,
@@ -240,7 +244,7 @@ impl Fleet {
     }
 
     /// Whether a device holds an execution and is going to answer it.
-    pub fn holds(&self, slot: u32, id: &crate::protocol::ExecutionId) -> bool {
+    pub fn holds(&self, slot: u32, id: &ExecutionId) -> bool {
         self.devices.get(slot as usize).is_some_and(|device| device.holds(id))
     }
 
@@ -264,6 +268,29 @@ impl Fleet {
 }
 
 impl Shared {
+    /// A request came in a format: the device answers in the same, or in JSON where it was neither.
+    fn came_in(&self, slot: u32, id: &ExecutionId, format: Format) {
+        if format == Format::Cbor {
+            self.in_cbor.borrow_mut().insert((slot, id.clone()));
+        }
+    }
+
+    /// In which format a device speaks of an execution.
+    fn format_of(&self, slot: u32, id: &ExecutionId) -> Format {
+        let in_cbor = self.in_cbor.borrow();
+        // Mostly there are none, and then nothing is copied or hashed.
+        let is_among = !in_cbor.is_empty() && in_cbor.contains(&(slot, id.clone()));
+        if is_among { Format::Cbor } else { Format::Json }
+    }
+
+    /// The device has done with an execution.
+    fn is_done(&self, slot: u32, id: &ExecutionId) {
+        let mut in_cbor = self.in_cbor.borrow_mut();
+        if !in_cbor.is_empty() {
+            in_cbor.remove(&(slot, id.clone()));
+        }
+    }
+
     /// The address that a device connects from; the same each time.
     fn source_of(&self, device: DeviceId) -> Option<IpAddr> {
         let count = self.sources.len() as u64;

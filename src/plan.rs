@@ -10,11 +10,13 @@ mod connection;
 mod decision;
 mod fingerprint;
 mod forecast;
+mod parameters;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::protocol::TargetKind;
-use crate::scenario::{Group, Load, Rollout, Scenario, Workload};
+use crate::protocol::{ResultValue, TargetKind};
+use crate::scenario::{Group, Load, PlannedResult, Rollout, Scenario, TextTemplate, Workload};
 use crate::seed::{Seed, Subject};
 
 pub use arrivals::{Arrival, Arrivals, ShardArrivals, Step, stage_count};
@@ -120,6 +122,21 @@ impl Plan {
         let group = &self.scenario.groups[usize::from(device.group)];
         group.target_name.write(device.index, self.seed.0, out);
         group.address
+    }
+
+    /// What a device reports with its final answers; `None` = nothing.
+    pub fn result(&self, device: DeviceId) -> Option<BTreeMap<String, ResultValue>> {
+        let planned = &self.scenario.groups[usize::from(device.group)].behavior.result;
+        if planned.is_empty() {
+            return None;
+        }
+        let text = |template: &TextTemplate| template.render(device.index, self.seed.0);
+        let value = |planned: &PlannedResult| match planned {
+            PlannedResult::S(template) => ResultValue::S(text(template)),
+            PlannedResult::B(flag) => ResultValue::B(*flag),
+            PlannedResult::Bin(template) => ResultValue::Bin(text(template).into_bytes()),
+        };
+        Some(planned.iter().map(|(name, planned)| (name.clone(), value(planned))).collect())
     }
 
     /// When and to which device the executions of a workload start, where that is decided beforehand;

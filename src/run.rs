@@ -34,7 +34,7 @@ use crate::control::{Control, Stop};
 use crate::driver::{ApiAddress, CallError, CommandsApi, HttpApi, RolloutControl};
 use crate::exit::Exit;
 use crate::plan::Plan;
-use crate::protocol::{CommandArn, CommandPayload, CreateCommandRequest};
+use crate::protocol::CommandArn;
 use crate::report::{self, Environment, RunReport, WallClock};
 use crate::scenario::{Command, Embedded, Load, Scenario, Target, Transport};
 use crate::seed::Seed;
@@ -165,6 +165,8 @@ enum SetupError {
          leave out --slice"
     )]
     SlicedLoad { workload: String, load: &'static str },
+    #[error("the command `{name}` cannot be used as it is there (`existing`): {cause}")]
+    NoCommand { name: String, cause: CallError },
     #[error("a command `{name}` exists already with another payload; give this one another name")]
     OtherPayload { name: String },
 }
@@ -529,18 +531,21 @@ fn belongs(arn: &str, target: &Target) -> Result<(), SetupError> {
     Ok(())
 }
 
-/// Creates a command, or finds that it is there with the same payload; its ARN.
+/// Creates a command, or finds that it is there with the same payload; one that exists is only looked up. Its
+/// ARN.
 async fn create_command(api: &mut impl CommandsApi, command: &Command) -> Result<String, SetupError> {
     let failed = |cause| SetupError::CreateCommand { name: command.name.clone(), cause };
-    let payload =
-        CommandPayload { content: command.payload.clone(), content_type: Some(command.content_type.clone()) };
-    let request = CreateCommandRequest { payload: Some(payload.clone()), ..CreateCommandRequest::default() };
+    let Some(request) = command.request() else {
+        return match api.get_command(&command.name).await {
+            Ok(there) => Ok(there.command_arn),
+            Err(cause) => Err(SetupError::NoCommand { name: command.name.clone(), cause }),
+        };
+    };
     match api.create_command(&command.name, &request).await {
         Ok(created) => Ok(created.command_arn),
         Err(CallError::Refused { name, .. }) if name == "ConflictException" => {
             let there = api.get_command(&command.name).await.map_err(failed)?;
-            let same = there.payload.as_ref() == Some(&payload);
-            if same {
+            if command.is(&there) {
                 Ok(there.command_arn)
             } else {
                 Err(SetupError::OtherPayload { name: command.name.clone() })

@@ -9,6 +9,7 @@
 
 mod check;
 mod client_id;
+mod command;
 mod connect;
 mod decode;
 mod document;
@@ -28,6 +29,7 @@ mod schema;
 mod source;
 mod spelling;
 mod target;
+mod text_template;
 mod threshold;
 mod variables;
 mod warnings;
@@ -44,6 +46,7 @@ use crate::stats::{Class, Finding, Shape, Span};
 use crate::units::Share;
 
 pub use client_id::ClientIdTemplate;
+pub use command::{Command, Content, Parameter, Payload, PayloadFormat, PayloadTemplate, Values};
 pub use connect::{Auth, Backoff, Connect, Drops, Jitter, MqttVersion};
 pub use faults::{CallFaults, Faults, PublishFaults};
 pub use files::{FileError, Files, Folder};
@@ -57,6 +60,7 @@ pub use overrides::Overrides;
 pub use problems::{Problem, Problems};
 pub use schema::schema;
 pub use target::{DEFAULT_ACCOUNT, DEFAULT_REGION, Endpoint, Server, Target, TargetFlag};
+pub use text_template::TextTemplate;
 pub use variables::Variables;
 pub use warnings::warnings;
 
@@ -173,6 +177,8 @@ pub struct Behavior {
     pub delay: Delay,
     /// Shares of the ends other than success, in the order of the file; the rest succeeds.
     pub outcomes: Vec<PlannedOutcome>,
+    /// What is reported with the final answer, by name, in the order of the file.
+    pub result: IndexMap<String, PlannedResult>,
     /// Executions whose final answer is sent twice in a row.
     pub duplicates: Share,
     /// Executions that get an IN_PROGRESS after their final answer, which must be refused.
@@ -181,6 +187,17 @@ pub struct Behavior {
     pub malformed: Share,
     /// What does not depend on chance.
     pub manners: Manners,
+}
+
+/// One value that a device reports.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PlannedResult {
+    /// A text.
+    S(TextTemplate),
+    /// A truth value.
+    B(bool),
+    /// The bytes of a text.
+    Bin(TextTemplate),
 }
 
 /// One way an execution can end, with its share.
@@ -244,19 +261,6 @@ pub struct Workload {
     pub start_after: Duration,
     /// When executions start.
     pub load: Load,
-}
-
-/// A stored definition (CreateCommand) and the time-out of its executions.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Command {
-    /// `commandId`, `[a-zA-Z0-9_-]{1,64}`.
-    pub name: String,
-    /// Payload bytes.
-    pub payload: Vec<u8>,
-    /// `contentType`.
-    pub content_type: String,
-    /// `executionTimeoutSeconds`: whole seconds, 1 to 43,200.
-    pub timeout: Duration,
 }
 
 /// Which device an arrival goes to.

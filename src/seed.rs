@@ -61,6 +61,8 @@ pub enum Purpose {
     FaultOfCall = 21,
     /// What goes wrong with a request that the embedded backend publishes.
     FaultOfRequest = 22,
+    /// The value of a command's parameter.
+    Parameter = 23,
 }
 
 /// Who a draw is for: (name, index in it), never a fleet-wide number.

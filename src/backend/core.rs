@@ -183,6 +183,7 @@ impl Core {
         Ok(ExecutionEnd {
             status: record.status(),
             reason: record.status_reason(),
+            result: record.result().cloned(),
             completed_after_us: record.completed_after_us(),
             request_withheld: record.request_withheld,
         })
@@ -199,7 +200,8 @@ impl Core {
     }
 
     /// UpdateCommandExecution, with an update that was read.
-    pub fn update(&mut self, id: &ExecutionId, update: Update, asker: &Asker<'_>) {
+    pub fn update(&mut self, id: &ExecutionId, mut update: Update, asker: &Asker<'_>) {
+        self.hooks.changes(id, &mut update);
         let DeviceTopic { kind, device, .. } = asker.topic;
         let effects = self.executions.apply(Input::Update { kind, device, id, update }, self.clock.now());
         self.perform(&effects, Some(asker));

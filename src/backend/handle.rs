@@ -1,5 +1,6 @@
 //! The direct way into the backend: the operations of the API as calls, from any thread.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,8 +11,9 @@ use super::faults::{Admission, FaultCounts, Operation};
 use super::shared::{Plane, Shared};
 use crate::protocol::{
     ApiError, CompactText, CreateCommandRequest, CreateCommandResponse, ExecutionId,
-    GetCommandExecutionResponse, GetCommandResponse, InvalidShape, StartCommandExecutionRequest,
-    StartCommandExecutionResponse, StartNames, Status, StatusReason, TargetName, check_command_id,
+    GetCommandExecutionResponse, GetCommandResponse, InvalidShape, Parameters, ResultValue,
+    StartCommandExecutionRequest, StartCommandExecutionResponse, StartNames, Status, StatusReason,
+    TargetName, check_command_id,
 };
 
 /// A backend to call; cheap to clone. Calls apply at once, on the calling thread, with the same checks
@@ -59,6 +61,8 @@ pub struct ExecutionEnd {
     pub status: Status,
     /// Why, if somebody said so.
     pub reason: Option<StatusReason>,
+    /// What the device reported.
+    pub result: Option<BTreeMap<String, ResultValue>>,
     /// From its creation to its end in µs; `None` while it may still change, also after a time-out by the
     /// cloud.
     pub completed_after_us: Option<u64>,
@@ -123,8 +127,12 @@ impl Handle {
 
     /// StartCommandExecution for a caller within the program, which need not spell names as ARNs to have
     /// them taken apart again; without a token, because a call cannot be lost.
-    pub fn start_execution(&self, names: &StartNames<'_>) -> Result<ExecutionId, ApiError> {
-        self.0.with_core(|core| core.start(names, None, None))
+    pub fn start_execution(
+        &self,
+        names: &StartNames<'_>,
+        parameters: Option<&Parameters>,
+    ) -> Result<ExecutionId, ApiError> {
+        self.0.with_core(|core| core.start(names, None, parameters))
     }
 
     /// What GetCommandExecution would say of an execution's end.

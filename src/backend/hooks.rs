@@ -4,12 +4,14 @@
 //! measurement sees what it should see.
 
 use crate::clock::Instant;
-use crate::protocol::{ApiError, ExecutionId};
+use crate::protocol::{ApiError, ExecutionId, Update};
 
 /// Decides whether a request is published.
 pub type OnRequest = Box<dyn FnMut(&ExecutionId) -> bool + Send>;
 /// Decides whether a start is answered with an error.
 pub type OnStart = Box<dyn FnMut() -> Option<ApiError> + Send>;
+/// Changes an update before it is applied.
+pub type OnUpdate = Box<dyn FnMut(&ExecutionId, &mut Update) + Send>;
 /// Hears of an execution that the timer ended: its deadline, and when that was.
 pub type OnTimeOut = Box<dyn FnMut(Instant, Instant) + Send>;
 
@@ -21,6 +23,8 @@ pub struct Hooks {
     pub on_request: Option<OnRequest>,
     /// `Some`: the start is answered with it.
     pub on_start: Option<OnStart>,
+    /// What the record of an update says instead.
+    pub on_update: Option<OnUpdate>,
     /// How punctual the timer is.
     pub on_time_out: Option<OnTimeOut>,
 }
@@ -28,6 +32,12 @@ pub struct Hooks {
 impl Hooks {
     pub(super) fn publishes(&mut self, id: &ExecutionId) -> bool {
         self.on_request.as_mut().is_none_or(|hook| hook(id))
+    }
+
+    pub(super) fn changes(&mut self, id: &ExecutionId, update: &mut Update) {
+        if let Some(hook) = &mut self.on_update {
+            hook(id, update);
+        }
     }
 
     pub(super) fn timed_out(&mut self, deadline: Instant, now: Instant) {

@@ -2,7 +2,8 @@
 
 use crate::ledger::Record;
 use crate::protocol::{
-    CreateCommandRequest, CreateCommandResponse, ExecutionId, GetCommandResponse, StartNames, TargetName,
+    CreateCommandRequest, CreateCommandResponse, ExecutionId, GetCommandResponse, Parameters, StartNames,
+    TargetName,
 };
 
 /// Why a call brought nothing.
@@ -76,6 +77,7 @@ pub trait CommandsApi {
     fn start(
         &mut self,
         names: &StartNames<'_>,
+        parameters: Option<&Parameters>,
         token: &ExecutionId,
     ) -> impl Future<Output = Result<ExecutionId, CallError>>;
 

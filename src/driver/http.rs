@@ -20,8 +20,8 @@ use crate::clock::{Clock, Instant};
 use crate::ledger::Record;
 use crate::protocol::{
     self, CommandArn, CreateCommandRequest, CreateCommandResponse, ExecutionId, GetCommandExecutionResponse,
-    GetCommandResponse, Service, StartCommandExecutionRequest, StartCommandExecutionResponse, StartNames,
-    TargetName,
+    GetCommandResponse, Parameters, Service, StartCommandExecutionRequest, StartCommandExecutionResponse,
+    StartNames, TargetName,
 };
 use crate::transport::Address;
 
@@ -182,12 +182,17 @@ impl CommandsApi for HttpApi {
         self.call(Service::Iot, Method::GET, &format!("/commands/{command_id}"), None::<&()>).await
     }
 
-    async fn start(&mut self, names: &StartNames<'_>, token: &ExecutionId) -> Result<ExecutionId, CallError> {
+    async fn start(
+        &mut self,
+        names: &StartNames<'_>,
+        parameters: Option<&Parameters>,
+        token: &ExecutionId,
+    ) -> Result<ExecutionId, CallError> {
         let command = CommandArn::new(names.command_region, names.command_account, names.command_id);
         let request = StartCommandExecutionRequest {
             target_arn: names.target.to_string(),
             command_arn: command.to_string(),
-            parameters: None,
+            parameters: parameters.cloned(),
             execution_timeout_seconds: Some(names.timeout_seconds.into()),
             client_token: Some(token.to_string()),
         };
@@ -218,6 +223,7 @@ fn record(response: &GetCommandExecutionResponse) -> Option<Record> {
     Some(Record {
         status: response.status?,
         reason: response.status_reason.clone(),
+        result: response.result.clone(),
         completed_after_us: response.completed_at.map(|completed| millis(completed) * 1000),
         request_withheld: false,
     })

@@ -91,8 +91,11 @@ impl Driver {
                 timeout_seconds: self.workloads[usize::from(job.workload)].timeout_s,
             };
             let token = self.token(&job);
-            let answer =
-                self.clock.timeout_at(written.plus_micros(self.timeout_us), api.start(&names, &token));
+            let parameters = self.plan.parameters(job.workload, job.number);
+            let answer = self.clock.timeout_at(
+                written.plus_micros(self.timeout_us),
+                api.start(&names, parameters.as_ref(), &token),
+            );
             match self.take_answer(&job, answer.await) {
                 Fate::Known => return,
                 Fate::Unsent => {}

@@ -11,6 +11,7 @@ use crate::mqtt::{
     self, ConnAck, ConnAckProperties, Disconnect, Packet, PacketId, PubAck, Publish, PublishProperties, QoS,
     ReasonCode, Sender, SubAck, Version,
 };
+use crate::protocol::Accepted;
 use crate::scenario::{Variables, parse};
 use crate::seed::Seed;
 use crate::stats::Statistics;
@@ -316,6 +317,47 @@ fn a_request_that_contradicts_its_topic_is_counted_and_not_worked_on() {
             let content_type = Some(content_type);
             peer.request(false, PublishProperties { content_type, ..PublishProperties::NONE }).await;
             assert_eq!(bench.fleet.holds(0, &EXECUTION.parse().unwrap()), taken, "{content_type:?}");
+        });
+    }
+}
+
+#[test]
+fn a_device_answers_in_the_format_it_was_asked_in_with_its_result() {
+    let behavior = r#"{ delay: 100ms, result: { id: { s: "{group}/{index}" } } }"#;
+    let in_json = r#"PUBLISH 1 {"status":"SUCCEEDED","result":{"id":{"s":"g/0"}}}"#;
+    // Heads of CBOR, as far as they are text: a map of 2, then texts by their lengths.
+    let in_cbor = "PUBLISH 1 \u{fffd}fstatusiSUCCEEDEDfresult\u{fffd}bid\u{fffd}ascg/0";
+    for (format, expected) in [("/json", in_json), ("", in_json), ("/cbor", in_cbor)] {
+        in_paused_time(async {
+            let mut bench = Bench::new("{}", behavior);
+            let mut peer = bench.peer(Version::V311).await;
+            peer.next().await;
+            peer.accept(false, ConnAckProperties::NONE).await;
+            peer.grant().await;
+            let execution = format!("$aws/commands/things/g-00000/executions/{EXECUTION}");
+            let topic = format!("{execution}/request{format}");
+            let (qos, id) = (QoS::AtLeastOnce, PacketId::new(7));
+            let publish = Publish { qos, id, ..Publish::new(&topic, b"{}") };
+            peer.send(|out, version| mqtt::encode::publish(out, version, &publish).unwrap()).await;
+            peer.expects("PUBACK 7").await;
+            peer.expects(expected).await;
+            let answered_in = if format == "/cbor" { "cbor" } else { "json" };
+            let topic = format!("{execution}/response/accepted/{answered_in}");
+            let accepted = Accepted { execution_id: EXECUTION.parse().unwrap(), client_token: None };
+            let mut payload = Vec::new();
+            if format == "/cbor" {
+                accepted.write_cbor(&mut payload);
+            } else {
+                accepted.write_json(&mut payload);
+            }
+            let publish = Publish::new(&topic, &payload);
+            peer.send(|out, version| mqtt::encode::publish(out, version, &publish).unwrap()).await;
+            bench.fleet.shared.clock.sleep_until(Instant::from_micros(10_000_000)).await;
+            assert!(!bench.fleet.holds(0, &EXECUTION.parse().unwrap()), "the reply was understood: {format}");
+            assert!(
+                bench.fleet.shared.in_cbor.borrow().is_empty(),
+                "nothing is kept of what is done: {format}"
+            );
         });
     }
 }

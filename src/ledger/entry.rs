@@ -1,9 +1,10 @@
 //! One execution as both ends saw it, and the spans between those instants.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::clock::Instant;
-use crate::protocol::{ExecutionId, Status, StatusReason};
+use crate::protocol::{ExecutionId, ResultValue, Status, StatusReason};
 use crate::stats::{Class, Part, Span, Statistics};
 
 /// Where an execution belongs.
@@ -60,6 +61,8 @@ pub struct Report {
     pub status: Status,
     /// Its reason, shared by all devices that give it.
     pub reason: Option<Arc<StatusReason>>,
+    /// What came with it; boxed, for few devices report any.
+    pub result: Option<Box<BTreeMap<String, ResultValue>>>,
 }
 
 /// The answer to a device's terminal update.

@@ -1,7 +1,9 @@
 //! Settling: what the backend's own record says, against what both ends saw. Pure.
 
+use std::collections::BTreeMap;
+
 use crate::clock::Instant;
-use crate::protocol::{Status, StatusReason};
+use crate::protocol::{ResultValue, Status, StatusReason};
 use crate::stats::{Class, Finding};
 
 use super::entry::{Entry, PlannedEnd, Reply};
@@ -13,6 +15,8 @@ pub struct Record {
     pub status: Status,
     /// `statusReason`.
     pub reason: Option<StatusReason>,
+    /// `result`.
+    pub result: Option<BTreeMap<String, ResultValue>>,
     /// `completedAt − createdAt` in µs; `None` without `completedAt`.
     pub completed_after_us: Option<u64>,
     /// Whether the target itself kept the request from its device, because the scenario asks for that fault.
@@ -197,13 +201,15 @@ fn accepted(entry: &Entry) -> bool {
     entry.side.reply == Some(Reply::Accepted)
 }
 
-/// State or reason differ from what the device reported and the backend took.
+/// State, reason or result differ from what the device reported and the backend took.
 fn contradicts(entry: &Entry, record: &Record) -> bool {
     let Some(report) = &entry.side.report else {
         // Nobody here reported an end, yet the record has one.
         return true;
     };
-    let agrees = report.status == record.status && report.reason.as_deref() == record.reason.as_ref();
+    let agrees = report.status == record.status
+        && report.reason.as_deref() == record.reason.as_ref()
+        && report.result.as_deref() == record.result.as_ref();
     !agrees
 }
 

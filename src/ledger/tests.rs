@@ -59,7 +59,7 @@ impl Bench {
     }
 
     fn reports(&mut self, n: u128, planned_ms: u64, ms: u64, status: Status) {
-        self.ledger.reported(&id(n), at(planned_ms), at(ms), Report { status, reason: None });
+        self.ledger.reported(&id(n), at(planned_ms), at(ms), Report { status, reason: None, result: None });
     }
 
     fn confirmed(&mut self, n: u128, ms: u64) {
@@ -91,6 +91,7 @@ impl Bench {
 
 fn record(status: Status, completed_after_ms: Option<u64>) -> ReadBack {
     ReadBack::Record(Record {
+        result: None,
         status,
         reason: None,
         completed_after_us: completed_after_ms.map(|ms| ms * 1000),
@@ -440,6 +441,7 @@ fn a_late_answer_counts_as_timed_out_and_late_and_is_no_anomaly() {
 #[test]
 fn a_record_that_says_otherwise_is_a_contradiction() {
     let differing_reason = ReadBack::Record(Record {
+        result: None,
         status: Status::Succeeded,
         reason: Some(StatusReason { code: "OTHER".into(), description: None }),
         completed_after_us: Some(20_000),

@@ -4,8 +4,9 @@ use std::time::Duration;
 use super::*;
 use crate::dist::Delay;
 use crate::scenario::{
-    ArrivalRate, Backoff, Behavior, ClientIdTemplate, Command, Connect, Driver, Drops, Embedded, Group,
-    Jitter, Manners, Once, OutcomeKind, PlannedOutcome, Select, Spacing, Stage, Target, Transport, Workload,
+    ArrivalRate, Backoff, Behavior, ClientIdTemplate, Command, Connect, Content, Driver, Drops, Embedded,
+    Group, Jitter, Manners, Once, OutcomeKind, PlannedOutcome, Select, Spacing, Stage, Target, Transport,
+    Workload,
 };
 use crate::units::{Rate, Share};
 
@@ -34,6 +35,7 @@ fn group(name: &str, count: u32) -> Group {
                 delay: None,
             })
             .to_vec(),
+            result: indexmap::IndexMap::new(),
             duplicates: Share::ZERO,
             out_of_order: Share::ZERO,
             malformed: Share::ZERO,
@@ -57,8 +59,8 @@ fn plan(seed: u64, groups: Vec<Group>, spacing: Spacing, stages: Vec<Stage>) -> 
         name: "ping".into(),
         command: Command {
             name: "ping".into(),
-            payload: b"{}".to_vec(),
-            content_type: "application/json".into(),
+            content: Content::Existing,
+            parameters: Vec::new(),
             timeout: Duration::from_secs(10),
         },
         groups: (0..groups.len()).collect(),

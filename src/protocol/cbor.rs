@@ -84,7 +84,9 @@ pub(super) fn write_json(out: &mut Vec<u8>, value: &serde_json::Value) {
         Value::String(text) => write_text(out, text),
         Value::Array(items) => {
             write_list_head(out, items.len());
-            items.iter().for_each(|item| write_json(out, item));
+            for item in items {
+                write_json(out, item);
+            }
         }
         Value::Object(map) => {
             write_map_head(out, map.len());

@@ -4,8 +4,8 @@ use crate::backend::{ExecutionEnd, Handle, Operation};
 use crate::driver::{CallError, CommandsApi};
 use crate::ledger::Record;
 use crate::protocol::{
-    ApiError, CreateCommandRequest, CreateCommandResponse, ExecutionId, GetCommandResponse, StartNames,
-    TargetName,
+    ApiError, CreateCommandRequest, CreateCommandResponse, ExecutionId, GetCommandResponse, Parameters,
+    StartNames, TargetName,
 };
 
 /// Calls the embedded backend in this process, on the caller's thread. Settling uses it, so that reading
@@ -39,15 +39,20 @@ impl CommandsApi for DirectApi {
     }
 
     /// Without the token: a call within the process cannot be lost, so it is never repeated.
-    async fn start(&mut self, names: &StartNames<'_>, _: &ExecutionId) -> Result<ExecutionId, CallError> {
+    async fn start(
+        &mut self,
+        names: &StartNames<'_>,
+        parameters: Option<&Parameters>,
+        _: &ExecutionId,
+    ) -> Result<ExecutionId, CallError> {
         self.handle.admit(Operation::Start).await.map_err(refused)?;
-        self.handle.start_execution(names).map_err(refused)
+        self.handle.start_execution(names, parameters).map_err(refused)
     }
 
     async fn read_back(&mut self, id: &ExecutionId, target: &TargetName<'_>) -> Result<Record, CallError> {
         let end = self.handle.execution_end(id, target).map_err(refused)?;
-        let ExecutionEnd { status, reason, completed_after_us, request_withheld } = end;
-        Ok(Record { status, reason, completed_after_us, request_withheld })
+        let ExecutionEnd { status, reason, result, completed_after_us, request_withheld } = end;
+        Ok(Record { status, reason, result, completed_after_us, request_withheld })
     }
 }
 

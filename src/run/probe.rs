@@ -18,7 +18,7 @@ use crate::clock::Clock;
 use crate::driver::{CallError, CommandsApi, HttpApi};
 use crate::plan::Plan;
 use crate::protocol::{
-    DeviceTopic, ExecutionId, Form, Format, StartNames, TargetKind, TargetName, device_filters,
+    DeviceTopic, ExecutionId, Form, Format, StartNames, TargetKind, TargetName, device_filters, json_as_cbor,
 };
 use crate::scenario::Group;
 use crate::seed::{Purpose, Seed, Subject};
@@ -86,9 +86,12 @@ pub(super) async fn probe(site: &Site, plan: &Plan, clock: Clock) -> Result<(), 
     let Some(broker) = site.mqtt.socket() else { return Ok(()) };
     let scenario = plan.scenario();
     let mut forms = BTreeMap::new();
-    for workload in &scenario.workloads {
-        let format = Format::of_content_type(&workload.command.content_type);
-        forms.entry(format).or_insert(workload.command.name.as_str());
+    for (number, workload) in (0u16..).zip(&scenario.workloads) {
+        // What a command that exists holds, only its requests will show.
+        if let Some(content_type) = workload.command.content_type() {
+            let format = Format::of_content_type(content_type);
+            forms.entry(format).or_insert((number, workload.command.name.as_str()));
+        }
     }
     // An identifier of its own: those of the fleet may connect again only after a while (AWS: a second). Of
     // chance, because other processes may probe the same target now.
@@ -98,7 +101,7 @@ pub(super) async fn probe(site: &Site, plan: &Plan, clock: Clock) -> Result<(), 
     let Some(group) = scenario.groups.first() else { return Ok(()) };
     let mut canary = Canary::connect(name, group, broker, clock).await?;
     let mut api = HttpApi::new(&site.http_data, scenario.target.region(), clock);
-    for (number, (format, command)) in (0..).zip(forms) {
+    for (number, (format, (workload, command))) in (0..).zip(forms) {
         let names = StartNames {
             target: TargetName {
                 region: scenario.target.region(),
@@ -113,12 +116,17 @@ pub(super) async fn probe(site: &Site, plan: &Plan, clock: Clock) -> Result<(), 
         };
         let token = chance.at(Purpose::ClientToken, Subject::new("probe", 0), number).uuid();
         let token = ExecutionId::from_uuid(token);
-        let id = api.start(&names, &token).await;
+        let parameters = plan.parameters(workload, 0);
+        let id = api.start(&names, parameters.as_ref(), &token).await;
         let id = id.map_err(|cause| ProbeError::Start { command: command.to_owned(), cause })?;
         canary.see_through(&id, format).await?;
     }
     canary.leave().await;
     Ok(())
+}
+
+fn in_cbor(json: &[u8]) -> Vec<u8> {
+    json_as_cbor(&serde_json::from_slice(json).unwrap_or_default())
 }
 
 /// A device that takes commands apart from all others.
@@ -173,11 +181,16 @@ impl Canary {
     /// One execution: its request, a report that is refused, and one that is accepted.
     async fn see_through(&mut self, id: &ExecutionId, format: Format) -> Result<(), ProbeError> {
         self.heard("the request", id, Form::Request(format)).await?;
-        let answer = self.topic(id, Form::Response(Format::Json));
-        self.publish(&answer, NO_STATUS)?;
-        self.heard("the refusal of a wrong update", id, Form::Rejected(Format::Json)).await?;
-        self.publish(&answer, SUCCEEDED)?;
-        self.heard("the acceptance of an update", id, Form::Accepted(Format::Json)).await
+        // As devices do, it answers in the format it was asked in.
+        let (answer, wrong, right) = match format {
+            Format::Cbor => (Format::Cbor, in_cbor(NO_STATUS), in_cbor(SUCCEEDED)),
+            Format::Json | Format::Generic => (Format::Json, NO_STATUS.to_vec(), SUCCEEDED.to_vec()),
+        };
+        let topic = self.topic(id, Form::Response(answer));
+        self.publish(&topic, &wrong)?;
+        self.heard("the refusal of a wrong update", id, Form::Rejected(answer)).await?;
+        self.publish(&topic, &right)?;
+        self.heard("the acceptance of an update", id, Form::Accepted(answer)).await
     }
 
     fn topic(&self, id: &ExecutionId, form: Form) -> String {

@@ -5,6 +5,7 @@
 //! so that everything else is still checked, and the result is thrown away in the end.
 
 mod capacity;
+mod command;
 mod connect;
 mod delays;
 mod driver;
@@ -62,6 +63,7 @@ pub(super) fn check(raw: &At<raw::Scenario>, collector: &Collector<'_>) -> Optio
         .collect();
     let max_lag = given(&raw.validity).and_then(|validity| max_lag(validity, collector));
     let target = target::check(given(&raw.target), collector);
+    command::exists_where_it_can(&raw.workloads, &target, collector);
     // Only now: a bad name must not hide what is wrong further down.
     let name = raw.name.get()?.0.0.clone();
     Some(Scenario {

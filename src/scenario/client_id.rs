@@ -244,7 +244,7 @@ impl Default for SearchBudget {
 }
 
 /// `index:05` → 5.
-fn index_width(placeholder: &str) -> Result<usize, String> {
+pub(super) fn index_width(placeholder: &str) -> Result<usize, String> {
     let width = placeholder.strip_prefix("index:0").and_then(|width| width.parse().ok());
     match width {
         Some(width) if (1..=WIDEST).contains(&width) => Ok(width),

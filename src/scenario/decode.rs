@@ -43,6 +43,12 @@ pub(super) mod hook {
     pub const SCALAR: &str = "fleetsim::Scalar";
     /// The text of a scalar as written, or a map, whose reading is then the type's own.
     pub const SCALAR_OR_MAP: &str = "fleetsim::ScalarOrMap";
+    /// A truth value, a number or a text, each as what YAML takes it for.
+    pub const VALUE: &str = "fleetsim::Value";
+    /// The same, or a map, whose reading is then the type's own.
+    pub const VALUE_OR_MAP: &str = "fleetsim::ValueOrMap";
+    /// A text, or the JSON of a map or list as bytes.
+    pub const TREE: &str = "fleetsim::Tree";
 }
 
 /// Reads the whole document as a `T`.
@@ -177,6 +183,51 @@ impl<'c, 'd> Decoder<'c, 'd> {
         }
     }
 
+    /// A scalar as what YAML takes it for. A variable has no way to say that: what it holds decides.
+    fn value<'de, V: Visitor<'de>>(&self, visitor: V) -> Result<V::Value, Fault> {
+        match self.content()? {
+            Content::Bool(value) => visitor.visit_bool(*value),
+            Content::Number(text) => match number(text) {
+                Some(number) => number.visit(visitor),
+                None => Err(de::Error::custom(format_args!("{text} is not a number, e.g. 7 or 1.5"))),
+            },
+            Content::Filled(text) => match (text.as_str(), number(text)) {
+                ("true", _) => visitor.visit_bool(true),
+                ("false", _) => visitor.visit_bool(false),
+                (_, Some(number)) => number.visit(visitor),
+                (text, None) => visitor.visit_str(text),
+            },
+            Content::Text(text) => visitor.visit_str(text),
+            other => Err(Self::wrong(other, &expected(&visitor))),
+        }
+    }
+
+    /// A whole part of the document as JSON.
+    fn json(&self, node: NodeId) -> Result<serde_json::Value, Fault> {
+        use serde_json::Value;
+        Ok(match self.document().content(node) {
+            Content::Null => Value::Null,
+            Content::Bool(value) => Value::Bool(*value),
+            Content::Text(text) | Content::Filled(text) => Value::String(text.clone()),
+            Content::Number(text) => match number(text) {
+                Some(Number::Whole(value)) => Value::from(value),
+                Some(Number::Decimal(value)) => Value::from(value),
+                None => {
+                    let message = format!("{text} is no number of JSON; quote it if it is text");
+                    return Err(Fault { spot: Some(Spot::Value(node)), message });
+                }
+            },
+            Content::Unusable => return Err(Fault::NOTED),
+            Content::List(items) => {
+                Value::Array(items.iter().map(|item| self.json(*item)).collect::<Result<_, _>>()?)
+            }
+            Content::Map(entries) => {
+                let entries = entries.iter().map(|(key, node)| Ok((key.clone(), self.json(*node)?)));
+                Value::Object(entries.collect::<Result<_, Fault>>()?)
+            }
+        })
+    }
+
     /// Sorts the keys of a map into those that are known and those that are not, which it notes.
     fn known_fields(&self, fields: &'static [&'static str]) -> Result<Fields<'c, 'd>, Fault> {
         let content = self.content()?;
@@ -237,9 +288,20 @@ impl<'de> Deserializer<'de> for Decoder<'_, '_> {
     ) -> Result<V::Value, Fault> {
         match name {
             hook::AT => visitor.visit_seq(AtAccess { decoder: self, step: 0 }),
-            hook::SCALAR_OR_MAP if matches!(self.content()?, Content::Map(_)) => {
+            hook::SCALAR_OR_MAP | hook::VALUE_OR_MAP if matches!(self.content()?, Content::Map(_)) => {
                 visitor.visit_newtype_struct(self)
             }
+            hook::VALUE | hook::VALUE_OR_MAP => self.value(visitor),
+            hook::TREE => match self.content()? {
+                Content::Map(_) | Content::List(_) => {
+                    let json = self.json(self.node()?)?;
+                    visitor.visit_byte_buf(json.to_string().into_bytes())
+                }
+                _ => {
+                    let text = self.text(&visitor)?;
+                    visitor.visit_str(text)
+                }
+            },
             hook::SCALAR | hook::SCALAR_OR_MAP => {
                 let text = self.scalar(&visitor)?;
                 visitor.visit_str(text)
@@ -387,6 +449,32 @@ impl<'de> Deserializer<'de> for Decoder<'_, '_> {
         i8 i16 i32 i64 i128 u8 u16 u32 u128 f32 char bytes byte_buf unit unit_struct tuple
         tuple_struct identifier ignored_any
     }
+}
+
+/// A number of YAML.
+enum Number {
+    Whole(i64),
+    Decimal(f64),
+}
+
+impl Number {
+    fn visit<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        match self {
+            Number::Whole(value) => visitor.visit_i64(value),
+            Number::Decimal(value) => visitor.visit_f64(value),
+        }
+    }
+}
+
+fn number(text: &str) -> Option<Number> {
+    let digits = |prefix, radix| i64::from_str_radix(text.strip_prefix(prefix)?, radix).ok();
+    if let Some(whole) = text.parse().ok().or_else(|| digits("0x", 16)).or_else(|| digits("0o", 8)) {
+        return Some(Number::Whole(whole));
+    }
+    // Not the words that Rust reads as numbers, and YAML spells with a point.
+    let begins = text.trim_start_matches(['+', '-']).starts_with(|c: char| c.is_ascii_digit() || c == '.');
+    let value = text.parse().ok().filter(|value: &f64| begins && value.is_finite());
+    value.map(Number::Decimal)
 }
 
 impl Fault {

@@ -10,11 +10,11 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    Auth, Backoff, CallFaults, Command, Connect, Driver, Drops, Embedded, Endpoint, Faults, Group, Manners,
-    OutcomeKind, PlannedOutcome, PublishFaults, Scenario, Select, Target, Threshold, Transport, Via,
-    Workload, check, spelling,
+    Auth, Backoff, CallFaults, Command, Connect, Content, Driver, Drops, Embedded, Endpoint, Faults, Group,
+    Manners, OutcomeKind, Payload, PayloadFormat, PayloadTemplate, PlannedOutcome, PlannedResult,
+    PublishFaults, Scenario, Select, Target, Threshold, Transport, Values, Via, Workload, check, spelling,
 };
-use crate::protocol::TargetKind;
+use crate::protocol::{Item, OutputFormat, ParameterValue, TargetKind};
 
 impl Scenario {
     /// Every default filled in, spelled as a file would spell it: itself a valid scenario.
@@ -50,8 +50,14 @@ impl Scenario {
             all.shift_remove("seed");
             all.shift_remove("repeat");
         }
-        let digest = Sha256::digest(resolved.to_string());
-        digest.iter().fold(String::new(), |mut hex, byte| {
+        let mut digest = Sha256::new_with_prefix(resolved.to_string());
+        for workload in &self.workloads {
+            // Where the resolved scenario can but name a file, what is in it counts.
+            if let Content::Payload(Payload { file: Some(_), bytes, .. }) = &workload.command.content {
+                digest.update(bytes);
+            }
+        }
+        digest.finalize().iter().fold(String::new(), |mut hex, byte| {
             write!(hex, "{byte:02x}").expect("writing to a String cannot fail");
             hex
         })
@@ -183,6 +189,15 @@ fn group(group: &Group) -> Value {
     let outcomes =
         behavior.outcomes.iter().map(|outcome| (outcome.kind.name().to_owned(), self::outcome(outcome)));
     behaves.insert("outcomes".to_owned(), outcomes.collect());
+    if !behavior.result.is_empty() {
+        let spelled = |planned: &PlannedResult| match planned {
+            PlannedResult::S(text) => json!({ "s": text.written() }),
+            PlannedResult::B(flag) => json!({ "b": flag }),
+            PlannedResult::Bin(text) => json!({ "bin": text.written() }),
+        };
+        let result = behavior.result.iter().map(|(name, planned)| (name.clone(), spelled(planned)));
+        behaves.insert("result".to_owned(), result.collect());
+    }
     behaves.insert("duplicates".to_owned(), json!(spelling::share(behavior.duplicates)));
     behaves.insert("out_of_order".to_owned(), json!(spelling::share(behavior.out_of_order)));
     behaves.insert("malformed".to_owned(), json!(spelling::share(behavior.malformed)));
@@ -270,14 +285,59 @@ fn outcome(outcome: &PlannedOutcome) -> Value {
 }
 
 fn command(command: &Command) -> Value {
-    let format = if command.content_type == "application/json" { "json" } else { "text" };
-    json!({
-        "name": command.name,
-        // It was text in the file, so this loses nothing.
-        "payload": String::from_utf8_lossy(&command.payload),
-        "format": format,
-        "timeout": spelling::duration(command.timeout),
-    })
+    let mut all = Map::new();
+    all.insert("name".to_owned(), json!(command.name));
+    match &command.content {
+        Content::Payload(Payload { file: Some(file), format, .. }) => {
+            all.insert("payload_file".to_owned(), json!(file));
+            all.insert("format".to_owned(), json!(format.name()));
+        }
+        Content::Payload(Payload { bytes, format, .. }) => {
+            let text = match format {
+                // It was JSON in the file.
+                PayloadFormat::Cbor => Item::read(bytes).map(|item| item.to_string()).unwrap_or_default(),
+                // It was text in the file, so this loses nothing.
+                PayloadFormat::Json | PayloadFormat::Text => String::from_utf8_lossy(bytes).into_owned(),
+            };
+            all.insert("payload".to_owned(), json!(text));
+            all.insert("format".to_owned(), json!(format.name()));
+        }
+        Content::Template(PayloadTemplate { text, output }) => {
+            let format = match output {
+                OutputFormat::Json => "json",
+                OutputFormat::Cbor => "cbor",
+            };
+            all.insert("template".to_owned(), json!(text));
+            all.insert("format".to_owned(), json!(format));
+        }
+        Content::Existing => {
+            all.insert("existing".to_owned(), json!(true));
+        }
+    }
+    if !command.parameters.is_empty() {
+        let values = command.parameters.iter().map(|p| (p.name.clone(), self::values(&p.values)));
+        all.insert("parameters".to_owned(), values.collect());
+    }
+    all.insert("timeout".to_owned(), json!(spelling::duration(command.timeout)));
+    Value::Object(all)
+}
+
+fn values(values: &Values) -> Value {
+    let one = |value: &ParameterValue| match value {
+        ParameterValue::S(text) | ParameterValue::Ul(text) => json!(text),
+        ParameterValue::B(value) => json!(value),
+        ParameterValue::I(value) => json!(value),
+        ParameterValue::L(value) => json!(value),
+        ParameterValue::D(value) => json!(value),
+        // No scenario spells bytes.
+        ParameterValue::Bin(_) => Value::Null,
+    };
+    match values {
+        Values::One(value) => one(value),
+        Values::Each(values) => json!({ "each": values.iter().map(one).collect::<Vec<_>>() }),
+        Values::Whole(from, to) => json!({ "range": [from, to] }),
+        Values::Decimal(from, to) => json!({ "range": [from, to] }),
+    }
 }
 
 fn threshold(threshold: &Threshold) -> Value {

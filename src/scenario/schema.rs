@@ -6,7 +6,9 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value};
 
 use super::decode::At;
-use super::raw::{Delay, Distribution, Named, Outcome, OutcomeDetails, Scenario};
+use super::raw::{
+    Choice, Delay, Distribution, Existing, Named, Outcome, OutcomeDetails, Parameter, Scalar, Scenario, Tree,
+};
 use super::written::{Written, text_schema};
 use crate::units::{DURATION_PATTERN, Share};
 
@@ -78,6 +80,59 @@ impl<K: Written, T: JsonSchema> JsonSchema for Named<K, T> {
             "propertyNames": { "pattern": K::PATTERN },
             "additionalProperties": generator.subschema_for::<T>(),
         })
+    }
+}
+
+impl JsonSchema for Tree {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Tree".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": ["string", "object", "array"] })
+    }
+}
+
+impl JsonSchema for Existing {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Existing".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": ["boolean", "string"] })
+    }
+}
+
+impl JsonSchema for Scalar {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Scalar".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": ["number", "boolean", "string"] })
+    }
+}
+
+impl JsonSchema for Parameter {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Parameter".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let scalar = generator.subschema_for::<Scalar>();
+        json_schema!({ "anyOf": [scalar, generator.subschema_for::<Choice>()] })
     }
 }
 

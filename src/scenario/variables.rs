@@ -48,6 +48,12 @@ impl Variables {
                 message: "`${` is not closed by `}`".to_owned(),
                 hint: LITERAL.to_owned(),
             })?;
+            if body.starts_with(SERVICE) {
+                // A placeholder of a template: the service fills it in, not we.
+                filled.push_str(&rest[dollar..=dollar + 2 + end]);
+                rest = &body[end + 1..];
+                continue;
+            }
             let part = at..at + "${}".len() + end;
             filled.push_str(&self.value(&body[..end], part)?);
             rest = &body[end + 1..];
@@ -89,6 +95,9 @@ impl Variables {
     }
 }
 
+/// What placeholders of the service begin with; no variable can.
+const SERVICE: &str = "aws:iot:";
+
 const LITERAL: &str = "for a literal `${` write `$${`";
 
 #[cfg(test)]
@@ -114,6 +123,7 @@ mod tests {
             ("${EMPTY:-2}", "2"),
             ("${A:?why}", "1"),
             ("$${A}", "${A}"),
+            ("${A}${aws:iot:x::parameter:p}${A}", "1${aws:iot:x::parameter:p}1"),
         ] {
             assert_eq!(fill_in(text), Ok(Some(filled.to_owned())), "{text}");
         }

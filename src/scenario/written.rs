@@ -398,6 +398,22 @@ name!(
     |byte| is_word(byte) || b".,@/:#".contains(&byte)
 );
 name!(
+    /// The name of a parameter (AWS IoT: 1 to 192 of `[.$a-zA-Z0-9_-]`).
+    ParameterName,
+    "a parameter name of 1 to 192 characters a-z A-Z 0-9 . $ _ -",
+    "^[.$a-zA-Z0-9_-]{1,192}$",
+    192,
+    |byte| is_word(byte) || b".$".contains(&byte)
+);
+name!(
+    /// The name of a result (AWS IoT: 1 to 32 of `[a-zA-Z0-9_-]`).
+    ResultName,
+    "a result's name of 1 to 32 characters a-z A-Z 0-9 _ -",
+    "^[a-zA-Z0-9_-]{1,32}$",
+    32,
+    is_word
+);
+name!(
     /// An AWS region, as it stands in ARNs.
     Region,
     "a region, e.g. us-east-1",
@@ -521,6 +537,8 @@ mod tests {
             agree::<ReasonCode>(&text, never);
             agree::<LabelName>(&text, never);
             agree::<AttributeName>(&text, never);
+            agree::<ParameterName>(&text, never);
+            agree::<ResultName>(&text, never);
             agree::<Region>(&text, never);
             agree::<Account>(&text, never);
             agree::<Reason>(&text, never);

@@ -14,6 +14,7 @@ mod backend_mqtt;
 mod broker;
 mod capacity;
 mod chaos;
+mod commands;
 mod examples;
 mod endpoint;
 mod faults;

@@ -107,6 +107,7 @@ groups:
         late: { share: 0.5%, by: 5s..60s, reason_code: RADIO_SLEPT, reason: asleep }
         timed_out: 1%
       duplicates: 0.25%
+      result: { id: { s: "{group} {index:03} of {seed} {{}}" }, ok: { b: true }, raw: { bin: "{index}" } }
   ant:
     connect: { mqtt: 3.1.1, backoff: { max: 100ms, factor: 3 }, drops: { mid_command: 1% } }
     behavior:
@@ -171,6 +172,28 @@ workloads:
   burst:
     command: { name: reboot }
     load: { once: { devices: 12.5%, within: 1m 1s } }
+  c:
+    command:
+      name: set-mode
+      template:
+        mode: "${aws:iot:commandexecution::parameter:mode}"
+        more: ["level ${aws:iot:commandexecution::parameter:a.level}", "${aws:iot:commandexecution::parameter:factor}"]
+        on: "${aws:iot:commandexecution::parameter:on}"
+        id: "${aws:iot:commandexecution::parameter:id}"
+        within: "${aws:iot:commandexecution::executionTimeoutSec}"
+      parameters:
+        mode: { each: [eco, boost, "7"] }
+        a.level: { range: [-1, 5] }
+        factor: { range: [0.5, 1.0] }
+        on: true
+        id: 9007199254740993
+      format: cbor
+    groups: [mid]
+    load: { arrival_rate: { stages: [{ rate: 4/s, duration: 5s }] } }
+  d:
+    command: { name: set-all, payload: { level: 3, factor: 1.50, on: true, of: [~, "x"] }, format: cbor }
+    groups: [mid]
+    load: { arrival_rate: { stages: [{ rate: 4/s, duration: 5s }] } }
 thresholds:
   - expect: "p99.9(latency{group=ant,workload=a}) < 1m 30s"
   - { expect: "count(refused{error=ThrottlingException}) <= 5", abort: true, after: 10s, info: true }
@@ -265,7 +288,7 @@ fn measured_delays_count_in_the_hash_and_a_resolved_scenario_holds_to_them() {
 fn groups_and_workloads_keep_the_order_of_the_file() {
     let shape = full().shape();
     assert_eq!(shape.groups, ["zebra", "ant", "odd", "mid"]);
-    assert_eq!(shape.workloads, ["b", "a", "loop", "grow", "gates", "burst"]);
+    assert_eq!(shape.workloads, ["b", "a", "loop", "grow", "gates", "burst", "c", "d"]);
     assert_eq!(full().workloads[0].groups, [0, 3]);
 }
 
@@ -277,6 +300,91 @@ fn variables_are_only_those_that_were_passed() {
     let problems = parse("f", &text, &Variables::default()).unwrap_err();
     assert_eq!(problems.problems.len(), 1);
     assert_eq!(problems.problems[0].message, "the variable `COUNT` is not set");
+}
+
+#[test]
+fn a_payload_may_stand_in_a_file() {
+    let large = "x".repeat(32_769);
+    let files: BTreeMap<String, Vec<u8>> = [
+        ("p/a.json", &br#"{ "a": 1 }"#[..]),
+        ("p/b.cbor", b"\xa1\x61a\x01"),
+        ("p/c.cbor", b"\xa1\x61a\x41\xff"),
+        ("p/d.txt", "größer\n".as_bytes()),
+        ("p/bad.json", b"{"),
+        ("p/bad.cbor", b"\xff"),
+        ("p/bad.txt", b"\xff"),
+        ("p/large.txt", large.as_bytes()),
+    ]
+    .into_iter()
+    .map(|(name, bytes)| (name.to_owned(), bytes.to_vec()))
+    .collect();
+    let text = |file: &str, format: &str| {
+        format!(
+            "version: 1\nname: p\ngroups: {{ g: {{ behavior: {{ delay: 1ms }} }} }}\nworkloads: {{ w: {{ command: \
+             {{ name: c, payload_file: {file}, format: {format} }}, load: {{ arrival_rate: {{ stages: [{{ rate: 1/s, \
+             duration: 1s }}] }} }} }} }}\n"
+        )
+    };
+    for (file, format, bytes, spelled) in [
+        ("p/a.json", "json", &br#"{ "a": 1 }"#[..], true),
+        ("p/a.json", "cbor", b"\xa1\x61a\x01", true),
+        ("p/b.cbor", "cbor", b"\xa1\x61a\x01", true),
+        ("p/c.cbor", "cbor", b"\xa1\x61a\x41\xff", false),
+        ("p/d.txt", "text", "größer\n".as_bytes(), true),
+    ] {
+        let scenario =
+            parse_in("p.yaml", &text(file, format), &Variables::default(), &Overrides::default(), &files);
+        let scenario = scenario.unwrap_or_else(|problems| panic!("{problems}"));
+        let sent = scenario.workloads[0].command.request().unwrap().payload.unwrap().content;
+        assert_eq!(sent, bytes, "{file} {format}");
+        // A resolved scenario stands alone wherever it can.
+        let resolved = scenario.resolved().to_string();
+        let again = if spelled {
+            parse("resolved", &resolved, &Variables::default())
+        } else {
+            parse_in("resolved", &resolved, &Variables::default(), &Overrides::default(), &files)
+        };
+        assert_eq!(again.unwrap_or_else(|problems| panic!("{problems}")), scenario, "{file} {format}");
+    }
+    for (file, format, expected) in [
+        ("p/bad.json", "json", "the payload in `p/bad.json` is not JSON"),
+        ("p/bad.json", "cbor", "the payload in `p/bad.json` is not JSON"),
+        ("p/bad.cbor", "cbor", "the payload in `p/bad.cbor` is not CBOR"),
+        ("p/bad.txt", "text", "the payload in `p/bad.txt` is not UTF-8 from byte 0 on"),
+        ("p/large.txt", "text", "the file `p/large.txt` is larger than 32768 bytes"),
+        ("p/none.txt", "text", "the file `p/none.txt` does not exist"),
+    ] {
+        let problems =
+            parse_in("p.yaml", &text(file, format), &Variables::default(), &Overrides::default(), &files)
+                .unwrap_err();
+        let said: Vec<_> = problems.problems.iter().map(|problem| problem.message.as_str()).collect();
+        assert!(said.len() == 1 && said[0].starts_with(expected), "{file}: {said:?}");
+    }
+}
+
+#[test]
+fn a_payload_may_be_a_map_in_every_format_but_text() {
+    let payload = |command: &str| {
+        let text = format!(
+            "version: 1\nname: p\ngroups: {{ g: {{ behavior: {{ delay: 1ms }} }} }}\nworkloads: {{ w: {{ command: {command}, \
+             load: {{ arrival_rate: {{ stages: [{{ rate: 1/s, duration: 1s }}] }} }} }} }}\n"
+        );
+        let scenario =
+            parse("p.yaml", &text, &Variables::default()).unwrap_or_else(|problems| panic!("{problems}"));
+        let request = scenario.workloads[0].command.request().unwrap().payload.unwrap();
+        (request.content, request.content_type.unwrap())
+    };
+    for (command, bytes, content_type) in [
+        ("{ name: c }", &b"{}"[..], "application/json"),
+        ("{ name: c, payload: { a: 1, b: [x, 1.5] } }", br#"{"a":1,"b":["x",1.5]}"#, "application/json"),
+        ("{ name: c, payload: '{ \"a\": 1 }' }", br#"{ "a": 1 }"#, "application/json"),
+        ("{ name: c, format: cbor }", b"\xa0", "application/cbor"),
+        ("{ name: c, payload: { a: 0x10 }, format: cbor }", b"\xa1\x61a\x10", "application/cbor"),
+        ("{ name: c, payload: '[null, true]', format: cbor }", b"\x82\xf6\xf5", "application/cbor"),
+        ("{ name: c, payload: reboot, format: text }", b"reboot", "text/plain"),
+    ] {
+        assert_eq!(payload(command), (bytes.to_vec(), content_type.to_owned()), "{command}");
+    }
 }
 
 #[test]
@@ -386,6 +494,8 @@ fn schema_and_check_refuse_the_same_documents() {
         "needs a `rate`",
         "client id",
         "thing name",
+        "template",
+        "parameter",
         "not to a thing",
         "the label",
         "must not be shorter",

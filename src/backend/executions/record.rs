@@ -88,6 +88,11 @@ impl Record {
         self.details.as_ref()?.parameters.as_ref()
     }
 
+    /// What the device reported.
+    pub fn result(&self) -> Option<&BTreeMap<String, ResultValue>> {
+        self.details.as_ref()?.result.as_ref()
+    }
+
     /// The device's last reason.
     pub fn reason(&self) -> Option<&StatusReason> {
         self.details.as_ref()?.reason.as_ref()

@@ -37,15 +37,23 @@ impl Device {
         };
         match topic.form {
             Form::Request(format) => self.request(shared, &id, format, publish, now),
-            Form::Accepted(_) => {
+            Form::Accepted(format) => {
                 let token = self.token_of(&id, || {
-                    let reply = Accepted::from_json(publish.payload).ok();
+                    let reply = match format {
+                        Format::Cbor => Accepted::from_cbor(publish.payload),
+                        Format::Json | Format::Generic => Accepted::from_json(publish.payload),
+                    };
+                    let reply = reply.ok();
                     reply.and_then(|reply| reply.client_token)
                 });
                 self.act(shared, now, |behaviour, turn| behaviour.reply(&id, token, None, turn));
             }
-            Form::Rejected(_) => {
-                let (error, token) = match Rejected::from_json(publish.payload) {
+            Form::Rejected(format) => {
+                let rejected = match format {
+                    Format::Cbor => Rejected::from_cbor(publish.payload),
+                    Format::Json | Format::Generic => Rejected::from_json(publish.payload),
+                };
+                let (error, token) = match rejected {
                     Ok(rejected) => (rejected.error, rejected.client_token),
                     Err(_) => ("unreadable".to_owned(), None),
                 };
@@ -113,6 +121,11 @@ impl Device {
                 }
             }
         }
+        if let Request::Held(end) | Request::TurnedAway(end) = held
+            && matches!(end, PlannedEnd::Answer { .. } | PlannedEnd::Late { .. })
+        {
+            shared.came_in(self.slot, id, format);
+        }
         self.perform(shared, now, &mut actions);
         shared.scratch.actions.replace(actions);
     }
@@ -129,38 +142,44 @@ impl Device {
                 Action::Wake { at, serial } => shared.arm(self.slot, at, super::Timer::Behaviour { serial }),
                 Action::Drop => self.drop_connection(shared),
                 Action::SendProgress { id, token, waited_for } => {
-                    self.send(shared, &id, Status::InProgress, None, token);
+                    self.send(shared, &id, &mut Update::bare(Status::InProgress), token);
                     shared.ledger.borrow_mut().progress_sent(&id, now, waited_for);
                 }
                 Action::SendReport { id, status, reason, planned, token, around } => {
                     let reason = self.reason(shared, reason);
+                    let result = shared.plan.result(self.id);
+                    let mut update =
+                        Update { status, reason: reason.as_deref().cloned(), result, client_token: None };
                     if let Some(kind) = around.malformed {
                         self.send_malformed(shared, &id, kind);
                     }
-                    self.send(shared, &id, status, reason.as_deref(), token);
+                    self.send(shared, &id, &mut update, token);
                     let sent = shared.clock.now();
                     if around.twice {
-                        self.send(shared, &id, status, reason.as_deref(), token);
+                        self.send(shared, &id, &mut update, token);
                         shared.note("answers sent twice by plan");
                     }
                     if let Some(token) = around.progress {
-                        self.send(shared, &id, Status::InProgress, None, token);
+                        self.send(shared, &id, &mut Update::bare(Status::InProgress), token);
                         shared.note("updates sent out of order by plan");
                     }
-                    let report = Report { status, reason };
+                    let report = Report { status, reason, result: update.result.map(Box::new) };
                     shared.ledger.borrow_mut().reported(&id, planned, sent, report);
                 }
                 Action::ProgressReplied { id, accepted } => {
                     shared.ledger.borrow_mut().progress_replied(&id, now, accepted);
                 }
                 Action::Confirmed { id, rejected } => {
+                    shared.is_done(self.slot, &id);
                     let reply = rejected.map_or(Reply::Accepted, Reply::Rejected);
                     shared.ledger.borrow_mut().confirmed(&id, now, reply);
                 }
                 Action::Unconfirmed { id, disconnected } => {
+                    shared.is_done(self.slot, &id);
                     shared.ledger.borrow_mut().unconfirmed(&id, disconnected);
                 }
                 Action::Expired { id } => {
+                    shared.is_done(self.slot, &id);
                     let mut ledger = shared.ledger.borrow_mut();
                     ledger.expired(&id);
                     ledger.statistics.note("requests that expired in a device's queue");
@@ -194,29 +213,25 @@ impl Device {
     }
 
     /// Puts an UpdateCommandExecution into the out-buffer and wakes the task to write it.
-    fn send(
-        &self,
-        shared: &Shared,
-        id: &ExecutionId,
-        status: Status,
-        reason: Option<&StatusReason>,
-        token: Token,
-    ) {
+    fn send(&self, shared: &Shared, id: &ExecutionId, update: &mut Update, token: Token) {
         let scratch = &mut *shared.scratch.update.borrow_mut();
         scratch.payload.clear();
-        let client_token = (token > 0).then(|| token.to_string());
-        Update { status, reason: reason.cloned(), result: None, client_token }
-            .write_json(&mut scratch.payload);
+        update.client_token = (token > 0).then(|| token.to_string());
+        match shared.format_of(self.slot, id) {
+            Format::Cbor => update.write_cbor(&mut scratch.payload),
+            Format::Json | Format::Generic => update.write_json(&mut scratch.payload),
+        }
         self.send_payload(shared, id, scratch);
     }
 
     fn send_payload(&self, shared: &Shared, id: &ExecutionId, scratch: &mut UpdateScratch) {
         let connect = self.connect_settings(shared);
+        let format = shared.format_of(self.slot, id);
         scratch.name.clear();
         let kind = shared.plan.write_target(self.id, &mut scratch.name);
         scratch.topic.clear();
         id.with_str(|execution| {
-            let form = Form::Response(Format::Json);
+            let form = Form::Response(format);
             DeviceTopic { kind, device: &scratch.name, execution, form }.write_to(&mut scratch.topic);
         });
 

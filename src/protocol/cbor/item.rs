@@ -70,6 +70,7 @@ struct Reader<'a> {
 }
 
 /// What an initial byte and its argument say.
+#[derive(Debug, Clone, Copy)]
 enum Head {
     /// Major type and argument; the bits after the first three for simple values and floats.
     Definite {

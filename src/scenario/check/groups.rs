@@ -1,9 +1,13 @@
 //! Groups: how many devices, what they are called, how they connect and behave.
 
+use indexmap::IndexMap;
+
 use super::super::client_id::{self, Clash, SearchBudget, clash};
 use super::super::document::Spot;
-use super::super::written::{Name, Reason, ReasonCode, Text};
-use super::super::{Behavior, ClientIdTemplate, Group, Manners, OutcomeKind, PlannedOutcome};
+use super::super::written::{Name, Reason, ReasonCode, ResultName, Text};
+use super::super::{
+    Behavior, ClientIdTemplate, Group, Manners, OutcomeKind, PlannedOutcome, PlannedResult, TextTemplate,
+};
 use super::delays::delay;
 use super::{At, Collector, MAX_DEVICES, connect, given, manners, raw};
 use crate::dist::Delay;
@@ -47,7 +51,7 @@ fn group(name: &At<Text<Name>>, raw: &At<raw::Group>, collector: &Collector<'_>)
         attributes: attributes.unwrap_or_default(),
         count,
         connect: connect::check(raw.and_then(|raw| given(&raw.connect)), collector),
-        behavior: behavior.map_or_else(nothing, |raw| self::behavior(raw, collector)),
+        behavior: behavior.map_or_else(nothing, |raw| self::behavior(raw, &name, collector)),
         name,
     }
 }
@@ -107,6 +111,7 @@ fn nothing() -> Behavior {
         accept_delay: None,
         delay: Delay::ZERO,
         outcomes: Vec::new(),
+        result: IndexMap::new(),
         duplicates: Share::ZERO,
         out_of_order: Share::ZERO,
         malformed: Share::ZERO,
@@ -114,16 +119,40 @@ fn nothing() -> Behavior {
     }
 }
 
-fn behavior(raw: &raw::Behavior, collector: &Collector<'_>) -> Behavior {
+fn behavior(raw: &raw::Behavior, group: &str, collector: &Collector<'_>) -> Behavior {
     Behavior {
         accept_delay: raw.accept_delay.as_ref().map(|field| delay(field, collector)),
         delay: delay(&raw.delay, collector),
         outcomes: raw.outcomes.as_ref().map(|field| outcomes(field, collector)).unwrap_or_default(),
+        result: given(&raw.result).map(|raw| result(raw, group, collector)).unwrap_or_default(),
         duplicates: given(&raw.duplicates).map_or(Share::ZERO, |share| share.0),
         out_of_order: given(&raw.out_of_order).map_or(Share::ZERO, |share| share.0),
         malformed: given(&raw.malformed).map_or(Share::ZERO, |share| share.0),
         manners: manners::check(raw, collector),
     }
+}
+
+fn result(
+    raw: &raw::Named<ResultName, raw::ResultValue>,
+    group: &str,
+    collector: &Collector<'_>,
+) -> IndexMap<String, PlannedResult> {
+    let read = |text: &str, spot| match TextTemplate::read(text, group) {
+        Ok(template) => Some(template),
+        Err(message) => {
+            collector.report(spot, message);
+            None
+        }
+    };
+    let entries = raw.0.iter().filter_map(|(name, value)| {
+        let planned = match value.get()? {
+            raw::ResultValue::S(text) => PlannedResult::S(read(text, value.spot)?),
+            raw::ResultValue::B(flag) => PlannedResult::B(*flag),
+            raw::ResultValue::Bin(text) => PlannedResult::Bin(read(text, value.spot)?),
+        };
+        Some((name.get()?.0.0.clone(), planned))
+    });
+    entries.collect()
 }
 
 /// The outcomes other than success in the order of the file. A `succeeded` that says no more than
