@@ -4,9 +4,9 @@ use std::time::Duration;
 use super::*;
 use crate::dist::Delay;
 use crate::scenario::{
-    ArrivalRate, Backoff, Behavior, ClientIdTemplate, Command, Connect, Content, Driver, Drops, Embedded,
-    Group, Jitter, Manners, Once, OutcomeKind, PlannedOutcome, Select, Spacing, Stage, Target, Transport,
-    Workload,
+    ArrivalRate, Backoff, Batch, BatchSize, Behavior, ClientIdTemplate, Command, Connect, Content, Driver,
+    Drops, Embedded, Group, Jitter, Manners, Once, OutcomeKind, PlannedOutcome, Retry, Rollout, Select,
+    Spacing, Stage, Target, Transport, Workload,
 };
 use crate::units::{Rate, Share};
 
@@ -383,4 +383,64 @@ fn a_step_is_the_same_arrivals_whenever_it_is_asked_for_and_no_other_steps() {
     assert!(one.iter().map(|a| a.number).chain(other.iter().map(|a| a.number)).eq(0..240));
     let instants = |of: &[Arrival]| of.iter().map(|arrival| arrival.at_us).collect::<Vec<u64>>();
     assert_ne!(instants(&one), instants(&other));
+}
+
+#[test]
+fn shards_share_devices_and_users_out_without_gap() {
+    let plan = plan(3, vec![group("a", 7), group("b", 5)], Spacing::Even, vec![stage(1.0, 1.0, 1)]);
+    for shards in [1, 2, 3, 5, 13] {
+        let own: Vec<OwnDevices> = (0..shards).map(|shard| plan.own_devices(0, shard, shards)).collect();
+        for (shard, own) in own.iter().enumerate() {
+            assert!((0..own.count()).all(|place| plan.shard_of(own.device(place), shards) == shard));
+            for users in 0..30 {
+                let mine = (0..).map_while(|n| own.user(n)).take_while(|user| *user < users).count() as u64;
+                assert_eq!(own.users_below(users), mine, "shard {shard} of {shards}, {users} users");
+            }
+        }
+        let mut devices: Vec<DeviceId> =
+            own.iter().flat_map(|own| (0..own.count()).map(|place| own.device(place))).collect();
+        devices.sort_unstable();
+        assert_eq!(devices, plan.devices().collect::<Vec<_>>(), "{shards} shards");
+        for users in 0..30 {
+            assert_eq!(own.iter().map(|own| own.users_below(users)).sum::<u64>(), users, "{shards} shards");
+        }
+    }
+}
+
+#[test]
+fn a_rollout_has_one_order_with_its_batches_in_it() {
+    let batch = |devices| Batch {
+        name: "b".into(),
+        devices,
+        success_threshold: Share::ONE,
+        error_threshold: None,
+        soak: Duration::ZERO,
+    };
+    let quarter = BatchSize::Share("25%".parse().unwrap());
+    for (sizes, bounds) in [
+        (vec![], vec![12]),
+        (vec![BatchSize::Count(3), quarter], vec![3, 6]),
+        (vec![quarter, BatchSize::Rest], vec![3, 12]),
+    ] {
+        let load = Rollout {
+            base_rate: Rate::from_per_second(1.0),
+            growth: None,
+            batches: sizes.into_iter().map(batch).collect(),
+            abort_when: Vec::new(),
+            retry: Retry::default(),
+            give_up_after: None,
+        };
+        let plan = with_load(vec![group("a", 7), group("b", 5)], Load::Rollout(load));
+        let order = plan.rollout_order(0).unwrap();
+        let last = *bounds.last().unwrap();
+        assert_eq!((order.bounds(), plan.planned(0), plan.load_us()), (bounds.as_slice(), last, None));
+        let reached: Vec<DeviceId> = (0..last).map(|place| order.device(place)).collect();
+        assert!(plan.devices().all(|device| order.reaches(device) == reached.contains(&device)));
+        let in_group = |number| reached.iter().filter(|device| device.group == number).count() as u64;
+        assert_eq!(plan.reach(0), [in_group(0), in_group(1)]);
+        for place in 0..last {
+            let batch = order.batch(place);
+            assert!(place < bounds[batch] && (batch == 0 || place >= bounds[batch - 1]), "place {place}");
+        }
+    }
 }

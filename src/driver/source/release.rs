@@ -285,3 +285,94 @@ fn count_end(counts: &mut BatchCounts, class: Class) {
         Class::Unsent | Class::Refused | Class::Unknown | Class::Unfinished => {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::ledger::Origin;
+    use crate::scenario::{Variables, parse};
+    use crate::seed::Seed;
+    use crate::stats::Part;
+
+    const SECOND: u64 = 1_000_000;
+
+    /// The part of one of two shards in a rollout to ten devices.
+    fn released(shard: usize) -> Released {
+        let text = "version: 1\nname: s\ngroups: { g: { count: 10, behavior: { delay: 1ms } } }\nworkloads:\n  \
+            w: { command: { name: c }, load: { rollout: { base_rate: 1/s } } }\n";
+        let scenario =
+            parse("s", text, &Variables::default()).unwrap_or_else(|problems| panic!("{problems}"));
+        let plan = Plan::new(Arc::new(scenario), Seed(6));
+        let order = plan.rollout_order(0).unwrap_or_else(|| panic!("it is a rollout"));
+        Released::new(&plan, 0, order, Retry { failed: 1, timed_out: 0 }, (shard, 2))
+    }
+
+    fn tell(source: &mut Released, until_us: u64) -> Vec<(u64, u64)> {
+        std::iter::from_fn(|| {
+            source.next_us().filter(|at_us| *at_us <= until_us)?;
+            source.take().map(|arrival| (arrival.number, arrival.at_us))
+        })
+        .collect()
+    }
+
+    #[test]
+    fn every_place_is_told_once_at_its_instant_whatever_becomes_of_the_rate() {
+        let mut told = Vec::new();
+        for shard in 0..2 {
+            let mut source = released(shard);
+            assert_eq!(source.next_us(), None, "nobody has said when");
+            source.release(Release { from_us: 0, first: 0, until: 10, per_second: 1.0 });
+            told.extend(tell(&mut source, 2 * SECOND));
+            // The place at 3 s is still told by the old rate.
+            source.release(Release { from_us: 3_500_000, first: 4, until: 10, per_second: 2.0 });
+            told.extend(tell(&mut source, 60 * SECOND));
+            assert!(!source.is_exhausted(), "devices may have to be tried again");
+        }
+        told.sort_unstable();
+        let slow = (0..4).map(|place| (place, place * SECOND));
+        let fast = (4..10).map(|place| (place, 3_500_000 + (place - 4) * SECOND / 2));
+        assert!(told.iter().copied().eq(slow.chain(fast)), "{told:?}");
+    }
+
+    #[test]
+    fn a_device_is_tried_again_as_often_as_it_may_be() {
+        let mut source = released(0);
+        let mut statistics = Statistics::new(Arc::default());
+        source.release(Release { from_us: 0, first: 0, until: 10, per_second: 1.0 });
+        let first = source.take().unwrap_or_else(|| panic!("a device is due"));
+        source.picked(0, &first, &mut statistics);
+        let origin = Origin { workload: 0, group: 0, device: 0, part: Part::Measured };
+        let mut hear = |source: &mut Released, milestone, at_us| {
+            source.heard(&Progress { origin, milestone }, at_us, &mut statistics);
+        };
+        hear(&mut source, Milestone::Started, 1);
+        hear(&mut source, Milestone::Ended(Class::Failed), 2);
+        // Before anybody else, and with a number of its own.
+        let second = source.take().unwrap_or_else(|| panic!("it is tried again"));
+        assert_eq!((second.at_us, second.number, second.device), (2, first.number + 10, first.device));
+        source.picked(0, &second, &mut statistics);
+        let mut hear = |source: &mut Released, milestone, at_us| {
+            source.heard(&Progress { origin, milestone }, at_us, &mut statistics);
+        };
+        hear(&mut source, Milestone::Started, 3);
+        hear(&mut source, Milestone::Ended(Class::TimedOutCloud), 4);
+        hear(&mut source, Milestone::LateSuccess, 5);
+        let counts = statistics.rollout(0)[0];
+        let expected = BatchCounts {
+            released: 1,
+            notified: 1,
+            failed: 1,
+            timed_out: 1,
+            retries: 1,
+            devices_left: 1,
+            late_successes: 1,
+            ..BatchCounts::default()
+        };
+        assert_eq!(counts, expected);
+        assert_eq!((counts.good_devices(), counts.bad_devices(), counts.finished()), (1, 0, 1));
+        let device_of = |slot: u32| (slot == 0).then_some(first.device);
+        assert_eq!(source.stuck(10, device_of), []);
+    }
+}
