@@ -5,6 +5,7 @@
 
 mod backend;
 mod baseline;
+mod capacity;
 mod check;
 mod compare;
 mod console;
@@ -55,6 +56,8 @@ enum Command {
     /// Run the devices of scenarios, or a slice of them, and the starts of their own executions against a
     /// backend that runs elsewhere.
     Devices(devices::DevicesArguments),
+    /// Search the highest rate of starts that a target holds, with the devices and the command of a scenario.
+    Capacity(capacity::CapacityArguments),
     /// Check scenarios without running them: every mistake, with its place.
     Check(CheckArguments),
     /// Compare results: is the new one slower than the baseline by more than chance? (97 if so)
@@ -253,6 +256,7 @@ or look for \
     match arguments.command {
         Command::Run(arguments) => run::run(&arguments, console),
         Command::Devices(arguments) => devices::devices(arguments, console),
+        Command::Capacity(arguments) => capacity::capacity(arguments, console),
         Command::Check(arguments) => check::check(&arguments, console),
         Command::Schema => {
             console.out(&schema());

@@ -56,6 +56,13 @@ pub(super) struct Inputs {
     env_files: Vec<PathBuf>,
 }
 
+impl Inputs {
+    /// More changes, made after those of the flags.
+    pub fn add(&mut self, sets: Vec<String>) {
+        self.sets.extend(sets);
+    }
+}
+
 /// Reads scenarios as the flags want them.
 pub(super) struct Loader {
     variables: Variables,

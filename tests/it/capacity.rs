@@ -1,5 +1,7 @@
 //! Capacity searches in virtual time: a planted limit is found, and without one the answer is honest.
 
+use std::fs;
+use std::process::{Command, Output};
 use std::sync::Arc;
 
 use fleetsim::exit::Exit;
@@ -32,7 +34,7 @@ fn progress(report: &RunReport) -> &CapacityProgress {
 
 #[test]
 fn a_planted_limit_is_found_within_five_percent_three_times_out_of_three() {
-    for (limit, seed) in [(37.0, 1), (60.0, 2), (150.0, 3)] {
+    for (limit, seed) in [(23.0, 1), (37.0, 2), (60.0, 3)] {
         let report = search(&format!("{{ start: {{ rate: {limit}/s }} }}"), ("10/s", "2000/s"), seed);
         let answer = progress(&report).answer.as_ref().unwrap();
         let holds = answer.holds.unwrap();
@@ -100,4 +102,45 @@ fn a_search_repeats_to_the_last_byte() {
         json.to_string()
     };
     assert!(result() == result());
+}
+
+/// A scenario with another load, thresholds and a limit of 40 starts a second.
+const OTHER: &str = "version: 1\nname: other\ntarget: { embedded: { faults: { start: { rate: 40/s } } } }\n\
+    groups: { g: { count: 100, behavior: { delay: 20ms } } }\nworkloads:\n  w:\n    command: { name: c, timeout: 2s }\n    \
+    load: { arrival_rate: { spacing: even, stages: [{ rate: 1/s, duration: 1s }] } }\n\
+    thresholds: [{ expect: rate(succeeded) >= 100%, abort: true }]\n";
+
+fn fleetsim(scenario: &str, arguments: &[&str]) -> (Output, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("s.yaml");
+    fs::write(&path, scenario).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_fleetsim"))
+        .args(["capacity", "--virtual-time", "--seed", "1", "-q"])
+        .args(arguments)
+        .arg(&path)
+        .output()
+        .unwrap();
+    let said =
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    (output, said)
+}
+
+#[test]
+fn the_command_searches_in_place_of_the_load_and_repeats_it() {
+    let search = ["--from", "10/s", "--to", "100/s", "--pass", "rate(succeeded) >= 99.9%"];
+    let (output, said) = fleetsim(OTHER, &[&search[..], &["--repeat", "2"]].concat());
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(said.contains("CAPACITY      holds 4") || said.contains("CAPACITY      holds 39"), "{said}");
+    assert!(said.contains("only reported"), "the thresholds of the file judge no step that broke: {said}");
+    assert!(said.contains("capacity holds"), "the spread: {said}");
+}
+
+#[test]
+fn what_the_command_lacks_it_says() {
+    let (output, said) = fleetsim(OTHER, &["--from", "10/s"]);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("--to, --pass is missing"), "{said}");
+    let (output, said) = fleetsim(OTHER, &["--from", "10", "--to", "20/s", "--pass", "p99(latancy) < 1s"]);
+    assert_eq!(output.status.code(), Some(65), "{said}");
+    assert!(said.contains("it needs a unit, e.g. 10/s") && said.contains("did you mean `latency`"), "{said}");
 }

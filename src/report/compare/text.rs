@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::{Called, Change, Comparison, Method, Row};
 use crate::report::result::RunResult;
 use crate::report::words::printable;
-use crate::units::{human_count, human_micros};
+use crate::units::{human_count, human_micros, human_rate};
 
 /// A comparison as a table, with the verdict on its last line.
 pub fn comparison_text(comparison: &Comparison) -> String {
@@ -147,6 +147,8 @@ pub fn spread_text(results: &[RunResult]) -> String {
         );
         line(&mut text, &row);
     };
+    // Where a capacity was searched, that is the figure.
+    figure("capacity holds", &|result| result.capacity.as_ref()?.answer.as_ref()?.holds_per_s, human_rate);
     for percentile in [50.0, 95.0, 99.0] {
         let of = |result: &RunResult| {
             super::Blocks::of(std::slice::from_ref(result), None).mean_of_runs(percentile)
