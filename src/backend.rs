@@ -24,6 +24,7 @@ mod executions;
 mod faults;
 mod handle;
 mod hooks;
+mod outages;
 mod policy;
 mod serve;
 mod shared;
@@ -38,6 +39,7 @@ use tokio_util::sync::CancellationToken;
 pub use faults::{CallFaults, FaultCounts, Faults, Operation, RequestFaults};
 pub use handle::{Counters, ExecutionEnd, Handle};
 pub use hooks::{Hooks, OnRequest, OnStart, OnTimeOut, OnUpdate};
+pub use outages::{Outage, OutageKind};
 pub use policy::Policy;
 
 use crate::clock::Clock;

@@ -8,7 +8,9 @@ mod behaviour;
 mod connection;
 mod device;
 mod gauges;
+mod link;
 mod publishes;
+mod timeline;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
@@ -23,11 +25,12 @@ use crate::clock::{Clock, Deadlines, Instant};
 use crate::ledger::Ledger;
 use crate::plan::{DeviceId, Plan};
 use crate::protocol::{ExecutionId, Format, StatusReason};
-use crate::scenario::WhenBusy;
+use crate::scenario::{TimelineAction, WhenBusy};
 use crate::transport::Address;
 
 use device::{Device, Timer};
 use gauges::Gauges;
+use timeline::Timeline;
 
 /// Connects in flight per shard when no rate is asked for: enough to keep a target busy, few enough
 /// not to overflow its accept queue.
@@ -73,6 +76,7 @@ pub(crate) struct Shared {
     stop: CancellationToken,
     last_error: RefCell<Option<String>>,
     scratch: Scratch,
+    timeline: Timeline,
     /// The run is over: devices say goodbye.
     leaving: Cell<bool>,
     /// The last device that was online has gone.
@@ -134,6 +138,7 @@ impl Fleet {
             stop,
             last_error: RefCell::default(),
             scratch: Scratch::default(),
+            timeline: Timeline::new(&plan),
             leaving: Cell::new(false),
             all_gone: Notify::new(),
             plan,
@@ -185,9 +190,17 @@ impl Fleet {
         }
     }
 
+    /// The load begins at this instant: what the timeline counts from.
+    pub fn begin(&self, at: Instant) {
+        self.shared.timeline.begin(at);
+    }
+
     /// Performs everything that is due. Called by the shard's pacer.
     pub fn fire_due(&self, now: Instant) {
         self.sweep();
+        while let Some(window) = self.shared.timeline.take_due(now) {
+            self.happen(window);
+        }
         loop {
             // The borrow ends before the device acts: acting arms new timers.
             let due = self.shared.timers.borrow_mut().pop_due(now);
@@ -195,6 +208,24 @@ impl Fleet {
             if let Some(device) = self.devices.get(slot as usize) {
                 device.fire(&self.shared, timer, self.shared.clock.now());
             }
+        }
+    }
+
+    /// Performs the begin of an event. A device that breaks off is the only thing to do; what else happens to
+    /// devices follows from the clock, and is only counted.
+    fn happen(&self, window: timeline::Window) {
+        let Shared { plan, ledger, .. } = &*self.shared;
+        for device in self.devices.iter().filter(|device| window.is_hit(plan, device.id)) {
+            let what = match window.action {
+                TimelineAction::Disconnect => {
+                    device.send_away(&self.shared);
+                    continue;
+                }
+                TimelineAction::Silence => "devices silenced by the timeline",
+                TimelineAction::Slow { .. } => "devices slowed by the timeline",
+                TimelineAction::BackendStall | TimelineAction::BackendRestart => continue,
+            };
+            ledger.borrow_mut().statistics.note(what);
         }
     }
 
@@ -209,7 +240,8 @@ impl Fleet {
 
     /// When the next thing is due.
     pub fn next_due(&self) -> Option<Instant> {
-        self.shared.timers.borrow().next()
+        let timer = self.shared.timers.borrow().next();
+        timer.into_iter().chain(self.shared.timeline.next_due()).min()
     }
 
     /// Devices of the shard.
@@ -246,6 +278,12 @@ impl Fleet {
     /// Whether a device holds an execution and is going to answer it.
     pub fn holds(&self, slot: u32, id: &ExecutionId) -> bool {
         self.devices.get(slot as usize).is_some_and(|device| device.holds(id))
+    }
+
+    /// Whether the timeline kept a device from answering at any instant between the two.
+    pub fn was_silenced(&self, slot: u32, since: Instant, until: Instant) -> bool {
+        let Shared { timeline, plan, .. } = &*self.shared;
+        self.devices.get(slot as usize).is_some_and(|d| timeline.was_silenced(plan, d.id, since, until))
     }
 
     /// The device in a slot.

@@ -67,6 +67,8 @@ pub struct ToSettle {
     pub id: ExecutionId,
     /// Its device.
     pub device: u32,
+    /// When its start was sent.
+    pub since: Instant,
 }
 
 /// How a delivery of a request relates to what the device holds already.
@@ -416,8 +418,9 @@ impl Ledger {
             };
             let Some(entry) = self.entry(key) else { continue };
             let (id, device) = (entry.id.clone(), entry.origin.device);
+            let since = entry.written.unwrap_or(entry.picked);
             match id {
-                Some(id) => return Some(ToSettle { key, id, device }),
+                Some(id) => return Some(ToSettle { key, id, device, since }),
                 // A start that was never answered and that no device held.
                 None => self.strike(key, Class::Unknown, &[]),
             }
@@ -447,7 +450,8 @@ impl Ledger {
 
     /// Compares what was read back with what was seen, and strikes the entry off if it has ended.
     pub fn settle(&mut self, key: EntryKey, now: Instant, read: &ReadBack, holder: Holder) {
-        let Some(entry) = self.entry(key) else { return };
+        let Some(entry) = self.entry_mut(key) else { return };
+        entry.excused_until = holder.excused_until;
         match settle::settle(entry, read, now, holder) {
             Settlement::Wait(until) => {
                 if settle::is_timed_out_by_cloud(read) {
@@ -457,6 +461,9 @@ impl Ledger {
             }
             Settlement::Strike { class, findings } => {
                 let late = class == Class::TimedOutCloud && settle::is_success(read);
+                if let Some(why) = settle::timed_out_by_plan(entry, class, &findings, holder) {
+                    self.statistics.note(why);
+                }
                 self.strike_off(key, class, &findings, late);
             }
         }

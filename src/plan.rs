@@ -10,7 +10,9 @@ mod connection;
 mod decision;
 mod fingerprint;
 mod forecast;
+mod link;
 mod parameters;
+mod timeline;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,6 +25,7 @@ pub use arrivals::{Arrival, Arrivals, ShardArrivals, Step, stage_count};
 pub use decision::Decision;
 pub use fingerprint::{DeviceFingerprint, Fingerprint};
 pub use forecast::{Forecast, GroupForecast};
+pub use link::LinkDirection;
 
 use candidates::Candidates;
 pub use candidates::{OwnDevices, RolloutOrder};

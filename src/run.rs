@@ -18,6 +18,7 @@ mod shards;
 mod signals;
 mod site;
 mod slice;
+mod timeline;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -50,6 +51,7 @@ use shard::ShardSetup;
 use shards::{COMMANDS_UNDER_WAY, Shards, end_wait};
 use signals::{SignalThread, Signals};
 use site::Site;
+use timeline::Timeline;
 
 pub use preflight::PreflightError;
 pub use probe::ProbeError;
@@ -341,6 +343,7 @@ impl<'a> Run<'a> {
             signals: if hears && signal_thread.is_none() { Signals::new() } else { Signals::none() },
             injections,
             capacity: CapacityLead::of(&self.options.scenario),
+            timeline: Timeline::new(&self.plan),
             devices: self.device_count(),
             slowest_connect_gap_us: slowest_connect_gap_us(&self.plan),
             connect_progress: (0, epoch),

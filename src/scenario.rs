@@ -31,6 +31,7 @@ mod spelling;
 mod target;
 mod text_template;
 mod threshold;
+mod timeline;
 mod variables;
 mod warnings;
 mod written;
@@ -61,6 +62,7 @@ pub use problems::{Problem, Problems};
 pub use schema::schema;
 pub use target::{DEFAULT_ACCOUNT, DEFAULT_REGION, Endpoint, Server, Target, TargetFlag};
 pub use text_template::TextTemplate;
+pub use timeline::{TimelineAction, TimelineEvent};
 pub use variables::Variables;
 pub use warnings::warnings;
 
@@ -87,6 +89,8 @@ pub struct Scenario {
     pub groups: Vec<Group>,
     /// Workloads in the order of the file.
     pub workloads: Vec<Workload>,
+    /// What happens at instants of the load, in the order of the file.
+    pub timeline: Vec<TimelineEvent>,
     /// Thresholds in the order of the file.
     pub thresholds: Vec<Threshold>,
 }
@@ -100,6 +104,8 @@ pub struct Embedded {
     pub mqtt: SocketAddr,
     /// HTTP listener; port 0 takes a free port.
     pub http: SocketAddr,
+    /// How long a packet is under way between a device and MQTT, one way; `None` = no time is added.
+    pub link_delay: Option<Delay>,
     /// ARNs are made from it.
     pub region: String,
     /// ARNs are made from it; twelve digits.

@@ -63,6 +63,10 @@ pub enum Purpose {
     FaultOfRequest = 22,
     /// The value of a command's parameter.
     Parameter = 23,
+    /// How long a packet is under way between a device and its broker.
+    LinkDelay = 24,
+    /// Whether an event of the timeline happens to a device.
+    Timeline = 25,
 }
 
 /// Who a draw is for: (name, index in it), never a fleet-wide number.

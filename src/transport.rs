@@ -6,9 +6,11 @@
 use std::fmt;
 use std::io::{self, IoSlice};
 use std::net::{self, IpAddr, SocketAddr};
+use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use rustix::net::{AddressFamily, SocketType, sockopt};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
@@ -41,6 +43,8 @@ pub enum Listener {
 pub enum Acceptor {
     /// A listening socket.
     Tcp(TcpListener),
+    /// A socket that keeps the port and refuses connections; none if the port could not be kept.
+    Closed(SocketAddr, Option<OwnedFd>),
     /// The listener of a pipe.
     Memory(pipe::Listener),
 }
@@ -143,12 +147,57 @@ impl Acceptor {
                 let _ = stream.set_nodelay(true);
                 Ok(Stream::Tcp(stream))
             }
+            Acceptor::Closed(..) => std::future::pending().await,
             Acceptor::Memory(listener) => match listener.accept().await {
                 Some(end) => Ok(Stream::Memory(end)),
                 None => std::future::pending().await,
             },
         }
     }
+}
+
+impl Acceptor {
+    /// Refuses connections until [`Acceptor::listen_again`], those that wait included. The port stays taken:
+    /// left free, one of those that try to connect could be given it as its own.
+    pub fn refuse(&mut self) -> io::Result<()> {
+        match self {
+            Acceptor::Tcp(listener) => {
+                let address = listener.local_addr()?;
+                // Two sockets cannot have the port while one of them listens.
+                *self = Acceptor::Closed(address, None);
+                *self = Acceptor::Closed(address, Some(bound(address)?));
+            }
+            Acceptor::Closed(..) => {}
+            Acceptor::Memory(listener) => listener.refuse(),
+        }
+        Ok(())
+    }
+
+    /// Takes connections again.
+    pub fn listen_again(&mut self) -> io::Result<()> {
+        match self {
+            Acceptor::Tcp(_) => {}
+            Acceptor::Closed(address, kept) => {
+                let socket = match kept.take() {
+                    Some(socket) => socket,
+                    None => bound(*address)?,
+                };
+                *self = Listener::Tcp(socket.into()).listen()?;
+            }
+            Acceptor::Memory(listener) => listener.listen_again(),
+        }
+        Ok(())
+    }
+}
+
+/// A socket that has the port and does not listen.
+fn bound(address: SocketAddr) -> io::Result<OwnedFd> {
+    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let socket = rustix::net::socket(family, SocketType::STREAM, None)?;
+    // Connections of before may still be on their way out.
+    sockopt::set_socket_reuseaddr(&socket, true)?;
+    rustix::net::bind(&socket, &address)?;
+    Ok(socket)
 }
 
 impl AsyncRead for Stream {
@@ -248,5 +297,28 @@ mod tests {
     async fn both_transports_connect_carry_and_end_alike() {
         check(Listener::bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap()).await;
         check(Listener::memory()).await;
+    }
+
+    #[tokio::test]
+    async fn an_acceptor_that_refuses_keeps_its_port_and_takes_connections_again() {
+        let tcp = Listener::bind((std::net::Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+        for listener in [tcp, Listener::memory()] {
+            let address = listener.address().unwrap();
+            let mut acceptor = listener.listen().unwrap();
+            for _ in 0..3 {
+                let _client = address.connect().await.unwrap();
+                let _server = acceptor.accept().await.unwrap();
+                acceptor.refuse().unwrap();
+                acceptor.refuse().unwrap();
+                for _ in 0..100 {
+                    let refused = address.connect().await.err().map(|error| error.kind());
+                    assert_eq!(refused, Some(io::ErrorKind::ConnectionRefused));
+                }
+                acceptor.listen_again().unwrap();
+                acceptor.listen_again().unwrap();
+            }
+            let (client, server) = tokio::join!(address.connect(), acceptor.accept());
+            assert!(client.is_ok() && server.is_ok());
+        }
     }
 }

@@ -70,6 +70,12 @@ pub trait Host: Send + Sync + 'static {
     /// carries the identifier 1.
     fn publish(&self, from: &str, publish: &mqtt::Publish<'_>) -> ReasonCode;
 
+    /// The first instant from `instant` on at which the backend works: while it stands still by plan, no
+    /// client is too silent.
+    fn works_from(&self, instant: Instant) -> Instant {
+        instant
+    }
+
     /// Whether the client may subscribe to a well-formed filter; with a wildcard it may cover what the
     /// client may not have.
     fn may_subscribe(&self, _client_id: &str, _filter: &str) -> bool {

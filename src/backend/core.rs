@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::broker::{self, Broker, Message};
 use super::commands::Commands;
 use super::events;
-use super::executions::{Effect, Effects, Executions, Input, Key, Limits, Replay, Reply, Start};
+use super::executions::{Effect, Effects, Executions, Input, Key, Limits, Record, Replay, Reply, Start};
 use super::faults::{Departure, Faults, Injector};
 use super::handle::ExecutionEnd;
 use super::hooks::Hooks;
@@ -52,6 +52,8 @@ pub(super) struct Tally {
     pub timed_out: u64,
     pub updates_accepted: u64,
     pub updates_rejected: u64,
+    /// Executions that a device ended before their time-out: succeeded, failed, rejected, timed out by itself.
+    pub ended: [u64; 4],
 }
 
 /// Reused for every publish.
@@ -289,6 +291,12 @@ impl Core {
                 },
                 Effect::Event { key, state, at } => {
                     self.tally.timed_out += u64::from(state == State::TimedOutByCloud);
+                    let ends = [State::Succeeded, State::Failed, State::Rejected, State::TimedOutByDevice];
+                    if self.executions.record(key).is_some_and(Record::ended_in_time) {
+                        for (count, end) in self.tally.ended.iter_mut().zip(ends) {
+                            *count += u64::from(state == end);
+                        }
+                    }
                     self.publish_event(key, state, at);
                 }
             }

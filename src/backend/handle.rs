@@ -8,7 +8,9 @@ use std::time::Duration;
 use super::broker::{BrokerCounters, Host as _};
 use super::core::Core;
 use super::faults::{Admission, FaultCounts, Operation};
+use super::outages::Outage;
 use super::shared::{Plane, Shared};
+use crate::clock::Instant;
 use crate::protocol::{
     ApiError, CompactText, CreateCommandRequest, CreateCommandResponse, ExecutionId,
     GetCommandExecutionResponse, GetCommandResponse, InvalidShape, Parameters, ResultValue,
@@ -34,6 +36,9 @@ pub struct Counters {
     pub started: u64,
     /// Executions that the timer ended.
     pub timed_out: u64,
+    /// Executions that devices ended before their time-out: succeeded, failed, rejected, timed out by the
+    /// device.
+    pub ended: [u64; 4],
     /// Requests that a hook dropped.
     pub requests_dropped: u64,
     /// Updates that were accepted.
@@ -169,6 +174,7 @@ impl Handle {
             evicted: stock.evicted,
             started: stock.tally.started,
             timed_out: stock.tally.timed_out,
+            ended: stock.tally.ended,
             requests_dropped: stock.tally.requests_dropped,
             updates_accepted: stock.tally.updates_accepted,
             updates_rejected: stock.tally.updates_rejected,
@@ -179,6 +185,27 @@ impl Handle {
             faults,
             broker,
         }
+    }
+
+    /// Plans all outages of a run, once and before the first of them.
+    pub fn plan_outages(&self, outages: Vec<Outage>) {
+        self.0.outages().plan(outages);
+    }
+
+    /// Completes when the backend is not out, at once if it is not.
+    pub async fn outage_ended(&self) {
+        self.0.outages().end().await;
+    }
+
+    /// Whether it was out at any instant since `since`.
+    pub fn was_out_since(&self, since: Instant) -> bool {
+        self.outage_since(since).is_some()
+    }
+
+    /// The last outage that has begun and was not over at `since`.
+    pub fn outage_since(&self, since: Instant) -> Option<Outage> {
+        let outages = self.0.outages();
+        outages.last_since(since)
     }
 
     /// Runs a closure on the backend's thread, so that a test can block it. `false` if it was not

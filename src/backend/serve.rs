@@ -4,6 +4,7 @@
 //! whole run. A panic in a connection ends that connection only, and is reported when the thread or the
 //! task is joined; a panic anywhere else ends it.
 
+use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -18,9 +19,10 @@ use tokio::task::{LocalSet, spawn_local};
 use tokio_util::sync::CancellationToken;
 
 use super::broker::{self, Host as _};
+use super::outages::{OutageKind, Stallable};
 use super::shared::{Job, Plane, Shared};
 use super::{Handle, Listeners, api};
-use crate::clock::{Clock, thread_cpu};
+use crate::clock::{Clock, Instant, thread_cpu};
 use crate::transport::{Acceptor, Stream};
 
 /// Most MQTT connections; more wait in the backlog. As many as a scenario can have devices: what the
@@ -94,18 +96,23 @@ pub(super) async fn serve(
     stop: &CancellationToken,
 ) {
     let clock = shared.clock();
+    // Connections end when the backend stops, or is restarted by plan.
+    let era = RefCell::new(stop.child_token());
     let serve_mqtt = |stream, held| {
-        let (shared, stop) = (Arc::clone(shared), stop.clone());
+        let (shared, stop) = (Arc::clone(shared), era.borrow().clone());
         spawn_local(async move {
             let _held: Held = held;
+            let stream = Stallable::new(stream, Arc::clone(shared.outages()));
             broker::serve(stream, shared, stop).await;
         });
     };
     let routes = Rc::new(api::router(Handle::new(Arc::clone(shared))));
     let serve_http = |stream, held| {
-        let (routes, stop) = (Rc::clone(&routes), stop.clone());
+        let (routes, stop, outages) =
+            (Rc::clone(&routes), era.borrow().clone(), Arc::clone(shared.outages()));
         spawn_local(async move {
             let _held: Held = held;
+            let stream = Stallable::new(stream, outages);
             serve_http(stream, &routes, clock, stop).await;
         });
     };
@@ -115,6 +122,7 @@ pub(super) async fn serve(
         time_out(shared, stop),
         note_cpu(shared, stop),
         run_jobs(jobs, stop),
+        go_through_outages(shared, &era, stop),
     );
     clock.timeout_at(clock.now().plus(STOP_GRACE), shared.all_connections_ended()).await;
     if shared.has_panicked() {
@@ -148,17 +156,27 @@ async fn accept(
         Plane::Http => HTTP_CONNECTIONS,
     }));
     let clock = shared.clock();
-    let mut one = async || {
-        let permit = Arc::clone(&places).acquire_owned().await.map_err(io::Error::other)?;
-        Ok::<_, io::Error>((acceptor.accept().await?, permit))
-    };
     loop {
+        let one = async {
+            let permit = Arc::clone(&places).acquire_owned().await.map_err(io::Error::other)?;
+            Ok::<_, io::Error>((acceptor.accept().await?, permit))
+        };
         let accepted = tokio::select! {
-            // Stopping comes first, or a flood of connections could outrun it.
+            // Stopping comes first, or a flood of connections could outrun it. A restart comes last: nothing
+            // is to be known of it as long as there are connections.
             biased;
             () = stop.cancelled() => return,
-            accepted = one() => accepted,
+            accepted = one => Some(accepted),
+            _ = shared.outages().restart_begun() => None,
         };
+        let restart = shared.outages().next_restart().filter(|restart| restart.from <= clock.now());
+        if let Some(restart) = restart {
+            // What was accepted just now ends here.
+            drop(accepted);
+            refuse_until(restart.until, &mut acceptor, shared, stop).await;
+            continue;
+        }
+        let Some(accepted) = accepted else { continue };
         let Ok((stream, permit)) = accepted else {
             shared.count_accept_error();
             clock.timeout_at(clock.now().plus(ACCEPT_PAUSE), stop.cancelled()).await;
@@ -169,8 +187,21 @@ async fn accept(
     }
 }
 
+/// Refuses connections until a restart is over.
+async fn refuse_until(until: Instant, acceptor: &mut Acceptor, shared: &Shared, stop: &CancellationToken) {
+    let clock = shared.clock();
+    if acceptor.refuse().is_err() {
+        shared.count_accept_error();
+    }
+    clock.timeout_at(until, stop.cancelled()).await;
+    while !stop.is_cancelled() && acceptor.listen_again().is_err() {
+        shared.count_accept_error();
+        clock.timeout_at(clock.now().plus(ACCEPT_PAUSE), stop.cancelled()).await;
+    }
+}
+
 /// One HTTP connection, until either side ends it.
-async fn serve_http(stream: Stream, routes: &axum::Router, clock: Clock, stop: CancellationToken) {
+async fn serve_http(stream: Stallable<Stream>, routes: &axum::Router, clock: Clock, stop: CancellationToken) {
     let mut builder = http1::Builder::new();
     builder
         .timer(TokioTimer::new())
@@ -196,6 +227,13 @@ async fn serve_http(stream: Stream, routes: &axum::Router, clock: Clock, stop: C
 async fn time_out(shared: &Shared, stop: &CancellationToken) {
     let clock = shared.clock();
     loop {
+        if let Some(outage) = shared.outages().at(clock.now()) {
+            clock.timeout_at(outage.until, stop.cancelled()).await;
+            if stop.is_cancelled() {
+                return;
+            }
+            continue;
+        }
         let next = shared.time_out_due();
         let due = async {
             match next {
@@ -210,6 +248,27 @@ async fn time_out(shared: &Shared, stop: &CancellationToken) {
             () = shared.timer_woken() => {}
             () = due => {}
         }
+    }
+}
+
+/// Ends connections when a restart begins, and wakes those that wait when a stall is over.
+async fn go_through_outages(shared: &Shared, era: &RefCell<CancellationToken>, stop: &CancellationToken) {
+    let (clock, outages) = (shared.clock(), shared.outages());
+    let all = async {
+        outages.are_planned().await;
+        for outage in outages.all() {
+            clock.sleep_until(outage.from).await;
+            if outage.kind == OutageKind::Restart {
+                era.replace(stop.child_token()).cancel();
+            }
+            clock.sleep_until(outage.until).await;
+            outages.wake_all();
+        }
+    };
+    tokio::select! {
+        biased; // A backend that stops goes through nothing any more.
+        () = stop.cancelled() => {}
+        () = all => {}
     }
 }
 

@@ -1,5 +1,6 @@
 //! What the backend's tasks and handles share: the lock around the core, and what needs no lock.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use super::Config;
 use super::broker::{Broker, Host, Message, publish_due_wills};
 use super::core::{Asker, Core};
 use super::faults::Faults;
+use super::outages::Outages;
 use super::policy::Policy;
 use crate::clock::{Clock, Instant};
 use crate::mqtt::{self, ReasonCode};
@@ -38,6 +40,7 @@ pub(super) struct Shared {
     policy: Policy,
     /// Without any, calls need not ask.
     has_faults: bool,
+    outages: Arc<Outages>,
     /// Tells the timer task that an earlier time-out was armed.
     timer_wake: Notify,
     jobs: mpsc::Sender<Job>,
@@ -65,6 +68,7 @@ impl Shared {
             seed,
             policy,
             has_faults,
+            outages: Arc::new(Outages::new(clock)),
             timer_wake: Notify::new(),
             jobs,
             requests: AtomicU64::new(0),
@@ -76,6 +80,11 @@ impl Shared {
             has_panicked: AtomicBool::new(false),
         };
         (shared, queue)
+    }
+
+    /// When it is out by plan.
+    pub fn outages(&self) -> &Arc<Outages> {
+        &self.outages
     }
 
     /// Runs `change` under the lock: bounded, no I/O, no waiting.
@@ -225,6 +234,10 @@ impl Host for Shared {
         }
         let message = Message::of_client(from, publish, self.clock.now());
         self.with_broker(|broker| broker.publish(&message)).reason()
+    }
+
+    fn works_from(&self, instant: Instant) -> Instant {
+        self.outages.works_from(instant)
     }
 
     fn may_subscribe(&self, client_id: &str, filter: &str) -> bool {

@@ -1,5 +1,6 @@
 //! The Commands API as the driver needs it, whatever carries it.
 
+use crate::clock::Instant;
 use crate::ledger::Record;
 use crate::protocol::{
     CreateCommandRequest, CreateCommandResponse, ExecutionId, GetCommandResponse, Parameters, StartNames,
@@ -59,6 +60,11 @@ pub(super) fn is_busy(name: &str) -> bool {
 pub trait CommandsApi {
     /// Makes sure the next call can be written at once.
     fn ready(&mut self) -> impl Future<Output = Result<(), CallError>>;
+
+    /// Whether the service was out, by plan, at any instant since `since`.
+    fn was_out_since(&self, _since: Instant) -> bool {
+        false
+    }
 
     /// CreateCommand.
     fn create_command(

@@ -31,7 +31,7 @@ const BUSY_ATTEMPTS: u32 = 8;
 pub async fn settle_lane(
     driver: Rc<Driver>,
     mut api: impl CommandsApi,
-    holder: impl Fn(u32, &ExecutionId) -> Holder,
+    holder: impl Fn(&ToSettle, Instant) -> Holder,
     device_id: impl Fn(u32) -> Option<crate::plan::DeviceId>,
     changed: Rc<Notify>,
     pace: Option<Rc<Pace>>,
@@ -40,18 +40,19 @@ pub async fn settle_lane(
     loop {
         for _ in 0..BATCH {
             let next = driver.ledger.borrow_mut().next_to_settle(driver.clock.now());
-            let Some(ToSettle { key, id, device }) = next else { break };
-            let Some(device_id) = device_id(device) else { continue };
+            let Some(next) = next else { break };
+            let Some(device_id) = device_id(next.device) else { continue };
             let target = driver.target(device_id, &mut name);
             let (read, asked) = match &pace {
-                None => (read_back(api.read_back(&id, &target).await), driver.clock.now()),
-                Some(pace) => driver.read_from_outside(&mut api, pace, &id, &target).await,
+                None => (read_back(api.read_back(&next.id, &target).await), driver.clock.now()),
+                Some(pace) => driver.read_from_outside(&mut api, pace, &next.id, &target).await,
             };
             let mut ledger = driver.ledger.borrow_mut();
-            if ledger.heard_since(key, asked) {
-                ledger.read_again(key);
+            if ledger.heard_since(next.key, asked) {
+                ledger.read_again(next.key);
             } else {
-                ledger.settle(key, driver.clock.now(), &read, holder(device, &id));
+                let now = driver.clock.now();
+                ledger.settle(next.key, now, &read, holder(&next, now));
             }
         }
         let next = driver.ledger.borrow().next_deadline();

@@ -60,7 +60,7 @@ impl Driver {
     }
 
     async fn start(self: &Rc<Self>, api: &mut impl CommandsApi, mut job: Job, device: &mut String) {
-        if self.is_direct && job.attempt == 0 {
+        if self.is_direct && job.attempt == 0 && !api.was_out_since(job.picked) {
             // A direct start waits for this thread alone: that is the generator's lag, not the target's.
             job.picked = self.clock.now();
             job.waiting_since = job.picked;

@@ -143,6 +143,8 @@ pub struct Turn<'t> {
     pub now: Instant,
     /// Since when the device has been online; `None` = it is not.
     pub online_since: Option<Instant>,
+    /// The instant, or the end of the silence that it is in.
+    pub speaks_from: Instant,
     /// What comes of it.
     pub actions: &'t mut Vec<Action>,
 }
@@ -383,7 +385,12 @@ impl Behaviour {
     fn turn_away(&mut self, held: Held, turn: &mut Turn<'_>) {
         let job = Job::new(held, self.keeps_session);
         let at = self.add(Job { turned_away: true, ..job });
-        self.send_report(at, turn.now, turn);
+        if turn.speaks_from > turn.now {
+            self.jobs[at].stage = Stage::ReportDue { planned: turn.speaks_from };
+            self.wake(at, turn.speaks_from, turn);
+        } else {
+            self.send_report(at, turn.now, turn);
+        }
     }
 
     fn add(&mut self, job: Job) -> usize {

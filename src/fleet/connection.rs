@@ -139,6 +139,9 @@ pub(super) enum ConnectionError {
     /// The device broke off by plan.
     #[error("dropped as planned")]
     Dropped,
+    /// The timeline broke the connection.
+    #[error("disconnected by the timeline")]
+    SentAway,
     /// The run is over, and the device has said goodbye.
     #[error("disconnected at the end of the run")]
     Left,

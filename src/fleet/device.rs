@@ -19,12 +19,12 @@ use crate::mqtt::{self, Disconnect, Outbound, Packet, Sender, Version};
 use crate::plan::DeviceId;
 use crate::protocol::ExecutionId;
 use crate::scenario::{Connect, Manners, MqttVersion};
-use crate::transport::Stream;
 use crate::units::{MICROS_PER_SECOND, micros};
 
 use super::Shared;
 use super::behaviour::{Action, Behaviour, Turn};
 use super::connection::{self, Agreed, Connection, ConnectionError, Hello, MAX_PACKET};
+use super::link::Wire;
 use super::publishes::Publishes;
 
 /// From the begin of a connect to its SUBACK; a broker that takes longer is not there.
@@ -42,6 +42,10 @@ pub(super) enum Timer {
     KeepAlive { connection: u32 },
     /// This connection is to break off by plan.
     Drop { connection: u32 },
+    /// Bytes on its link have arrived.
+    Link,
+    /// The silence that was there when it came online should be over.
+    Speak { connection: u32, resumed: bool },
 }
 
 /// A virtual device.
@@ -57,6 +61,8 @@ pub(super) struct Device {
     offline_since: Cell<Instant>,
     /// Whether a SUBACK has granted everything in the session that the broker has of it.
     is_subscribed: Cell<bool>,
+    /// Of its task, while that waits for bytes on the link.
+    link_waker: RefCell<Option<Waker>>,
 }
 
 #[derive(Debug)]
@@ -81,6 +87,8 @@ enum Ending {
     Dead,
     /// By plan, without a word.
     Dropped,
+    /// By the timeline, without a word.
+    SentAway,
     /// The run is over: once the DISCONNECT is written.
     Leaving,
 }
@@ -116,6 +124,7 @@ impl Device {
             subscribed_since: Cell::new(Instant::START),
             offline_since: Cell::new(Instant::START),
             is_subscribed: Cell::new(false),
+            link_waker: RefCell::new(None),
         }
     }
 
@@ -139,19 +148,29 @@ impl Device {
         let state = self.state.borrow();
         match timer {
             Timer::Behaviour { serial } => state.behaviour.awaits(serial),
-            Timer::KeepAlive { connection } | Timer::Drop { connection } => {
+            Timer::KeepAlive { connection }
+            | Timer::Drop { connection }
+            | Timer::Speak { connection, .. } => {
                 state.connection == connection && self.online_since.get().is_some()
             }
+            Timer::Link => true,
         }
     }
 
     /// A timer of this device has come due.
     pub fn fire(&self, shared: &Shared, timer: Timer, now: Instant) {
         match timer {
+            Timer::Behaviour { .. } if self.is_silenced_until(shared, now, timer) => {}
             Timer::Behaviour { serial } => {
                 self.act(shared, now, |behaviour, turn| behaviour.due(serial, turn));
             }
-            Timer::KeepAlive { .. } if !self.wants(timer) => {}
+            Timer::Link => {
+                if let Some(waker) = self.link_waker.take() {
+                    waker.wake();
+                }
+            }
+            Timer::KeepAlive { .. } | Timer::Speak { .. } if !self.wants(timer) => {}
+            Timer::Speak { resumed, .. } => self.speak(shared, resumed, timer, now),
             Timer::KeepAlive { connection } => self.keep_alive(shared, connection, now),
             Timer::Drop { .. } => {
                 if self.wants(timer) {
@@ -177,11 +196,12 @@ impl Device {
         state.wake();
     }
 
-    async fn live(&self, shared: &Shared, first_connect: Instant) {
+    async fn live(self: &Rc<Self>, shared: &Rc<Shared>, first_connect: Instant) {
         shared.clock.sleep_until(first_connect).await;
         let mut failed = 0;
         let mut waits = 0;
         while !shared.leaving.get() {
+            self.stay_away(shared).await;
             // Connecting takes ten times the memory of being connected: it is given back afterwards, and
             // a device that only waits for its turn has none.
             let turn = shared.permits.acquire().await;
@@ -197,6 +217,9 @@ impl Device {
             let wait_us = match error {
                 ConnectionError::Left => return,
                 ConnectionError::Dropped => shared.plan.down_for_us(self.id, number),
+                // The loop waits until it may come back, and then as long as after any other break.
+                ConnectionError::SentAway if self.is_kept_away(shared) => 0,
+                ConnectionError::SentAway => shared.plan.backoff_us(self.id, number, 0),
                 error => {
                     *shared.last_error.borrow_mut() = Some(error.to_string());
                     waits += 1;
@@ -211,7 +234,7 @@ impl Device {
         }
     }
 
-    async fn connect(&self, shared: &Shared) -> Result<Connection<Stream>, ConnectionError> {
+    async fn connect(self: &Rc<Self>, shared: &Rc<Shared>) -> Result<Connection<Wire>, ConnectionError> {
         let begun = shared.clock.now();
         let client_id = shared.plan.client_id(self.id);
         let (kind, name) = shared.plan.target(self.id);
@@ -225,8 +248,10 @@ impl Device {
             keep_alive_s: u16::try_from(connect.keep_alive.as_secs()).unwrap_or(u16::MAX),
         };
         let attempt = async {
+            let number = self.state.borrow().connection;
             let stream = shared.broker.connect_from(shared.source_of(self.id)).await?;
-            connection::subscribe(stream, hello, &self.is_subscribed).await
+            let wire = Wire::new(stream, shared, self, number);
+            connection::subscribe(wire, hello, &self.is_subscribed).await
         };
         let deadline = begun.plus_micros(CONNECT_WAIT_S * MICROS_PER_SECOND);
         let connection = shared.clock.timeout_at(deadline, attempt).await;
@@ -250,6 +275,10 @@ impl Device {
         shared: &Shared,
         connection: &mut Connection<S>,
     ) -> ConnectionError {
+        if self.is_kept_away(shared) {
+            // It was on its way to the broker when the timeline said that there is no way.
+            return ConnectionError::SentAway;
+        }
         self.come_online(shared, &connection.agreed);
         for early in std::mem::take(&mut connection.early) {
             self.publish(shared, &early.borrowed());
@@ -284,8 +313,7 @@ impl Device {
         if let Some(us) = shared.plan.drops_after_us(self.id, number) {
             shared.arm(self.slot, now.plus_micros(us), Timer::Drop { connection: number });
         }
-        let resumed = agreed.resumed;
-        self.act(shared, now, |behaviour, turn| behaviour.online(resumed, turn));
+        self.speak(shared, agreed.resumed, Timer::Speak { connection: number, resumed: agreed.resumed }, now);
         if shared.leaving.get() {
             self.leave(shared);
         }
@@ -327,8 +355,8 @@ impl Device {
     ) -> Poll<ConnectionError> {
         let Connection { stream, inbound, .. } = connection;
         // What a device that breaks off has not read, it never reads.
-        if self.state.borrow().ending == Some(Ending::Dropped) {
-            return Poll::Ready(ConnectionError::Dropped);
+        if let Some(broken) = self.state.borrow().ending.and_then(Ending::broken) {
+            return Poll::Ready(broken);
         }
         let end =
             inbound.poll(cx, stream, Sender::Server, MAX_PACKET, &mut |packet| self.take(shared, &packet));
@@ -339,6 +367,7 @@ impl Device {
         match state.ending {
             Some(Ending::Dead) => return Poll::Ready(ConnectionError::Dead),
             Some(Ending::Dropped) => return Poll::Ready(ConnectionError::Dropped),
+            Some(Ending::SentAway) => return Poll::Ready(ConnectionError::SentAway),
             Some(Ending::Leaving) | None => {}
         }
         match state.outbound.poll_flush(cx, stream) {
@@ -393,7 +422,9 @@ impl Device {
     }
 
     fn turn<'t>(&self, shared: &'t Shared, now: Instant, actions: &'t mut Vec<Action>) -> Turn<'t> {
-        Turn { manners: self.manners(shared), now, online_since: self.online_since.get(), actions }
+        let speaks_from = shared.timeline.speaks_from(&shared.plan, self.id, now);
+        let online_since = self.online_since.get();
+        Turn { manners: self.manners(shared), now, online_since, speaks_from, actions }
     }
 
     fn manners<'a>(&self, shared: &'a Shared) -> &'a Manners {
@@ -409,6 +440,57 @@ impl Device {
         shared.ledger.borrow_mut().statistics.note("connections dropped by plan");
         state.ending = Some(Ending::Dropped);
         state.wake();
+    }
+
+    /// The timeline breaks the connection, if there is one.
+    pub fn send_away(&self, shared: &Shared) {
+        let mut state = self.state.borrow_mut();
+        if self.online_since.get().is_none() || state.ending.is_some() {
+            return;
+        }
+        shared.ledger.borrow_mut().statistics.note("connections broken by the timeline");
+        state.ending = Some(Ending::SentAway);
+        state.wake();
+    }
+
+    fn is_kept_away(&self, shared: &Shared) -> bool {
+        let now = shared.clock.now();
+        shared.timeline.connects_from(&shared.plan, self.id, now) > now
+    }
+
+    /// Waits until the timeline lets the device back, and then as long as before any reconnect.
+    async fn stay_away(&self, shared: &Shared) {
+        while self.is_kept_away(shared) {
+            let from = shared.timeline.connects_from(&shared.plan, self.id, shared.clock.now());
+            let number = self.state.borrow().connection;
+            shared.clock.sleep_until(from.plus_micros(shared.plan.backoff_us(self.id, number, 0))).await;
+        }
+    }
+
+    /// Whether the timeline silences the device; then `timer` comes again when that is over.
+    fn is_silenced_until(&self, shared: &Shared, now: Instant, timer: Timer) -> bool {
+        let speaks_from = shared.timeline.speaks_from(&shared.plan, self.id, now);
+        if speaks_from > now {
+            shared.arm(self.slot, speaks_from, timer);
+        }
+        speaks_from > now
+    }
+
+    /// Tells the behaviour that it is online, so that what waited is sent; not before a silence is over.
+    fn speak(&self, shared: &Shared, resumed: bool, timer: Timer, now: Instant) {
+        if !self.is_silenced_until(shared, now, timer) {
+            self.act(shared, now, |behaviour, turn| behaviour.online(resumed, turn));
+        }
+    }
+
+    /// The task waits for bytes on the link.
+    pub fn wait_for_link(&self, cx: &Context<'_>) {
+        self.link_waker.replace(Some(cx.waker().clone()));
+    }
+
+    /// Has the waiting task woken at that instant.
+    pub fn wake_for_link(&self, shared: &Shared, at: Instant) {
+        shared.arm(self.slot, at, Timer::Link);
     }
 
     fn keep_alive(&self, shared: &Shared, connection: u32, now: Instant) {
@@ -443,6 +525,17 @@ impl Device {
 
     fn connect_settings<'a>(&self, shared: &'a Shared) -> &'a Connect {
         &shared.plan.scenario().groups[usize::from(self.id.group)].connect
+    }
+}
+
+impl Ending {
+    /// What a device that breaks off does not read any more.
+    fn broken(self) -> Option<ConnectionError> {
+        match self {
+            Ending::Dropped => Some(ConnectionError::Dropped),
+            Ending::SentAway => Some(ConnectionError::SentAway),
+            Ending::Dead | Ending::Leaving => None,
+        }
     }
 }
 

@@ -121,6 +121,8 @@ pub(super) struct Entry {
     pub id: Option<ExecutionId>,
     /// Whoever follows it has heard of its time-out.
     pub told: bool,
+    /// The end of the last planned outage of the target while it was open.
+    pub excused_until: Option<Instant>,
     pub side: DeviceSide,
 }
 
@@ -135,6 +137,7 @@ impl Entry {
             answered: None,
             id: None,
             told: false,
+            excused_until: None,
             side: DeviceSide::default(),
         }
     }

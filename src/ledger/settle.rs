@@ -45,6 +45,10 @@ pub struct Holder {
     pub subscribed_since: Option<Instant>,
     /// Whether it holds the execution and is going to answer it.
     pub holds: bool,
+    /// Whether it was kept from answering by plan since the start.
+    pub silenced: bool,
+    /// When the target was back from its last planned outage since the start.
+    pub excused_until: Option<Instant>,
 }
 
 /// Whether an entry can be struck off.
@@ -104,7 +108,7 @@ fn with_record(entry: &Entry, record: &Record, now: Instant, holder: Holder) -> 
         findings.push((Finding::Contradicted, false));
     }
     if entry.side.reply_missed && entry.side.confirmed.is_none() {
-        findings.push((Finding::Unconfirmed, entry.side.disconnected));
+        findings.push((Finding::Unconfirmed, entry.side.disconnected || entry.excused_until.is_some()));
     }
     if in_time {
         strike(entry, class, findings)
@@ -131,14 +135,24 @@ fn timed_out_cloud(entry: &Entry, record: &Record, now: Instant, holder: Holder)
         return strike(entry, Class::TimedOutCloud, vec![(Finding::Contradicted, false)]);
     }
     if side.reply_missed {
-        return strike(entry, Class::TimedOutCloud, vec![(Finding::Unconfirmed, side.disconnected)]);
+        return strike(
+            entry,
+            Class::TimedOutCloud,
+            vec![(Finding::Unconfirmed, side.disconnected || entry.excused_until.is_some())],
+        );
     }
     if let Some(until) = late_answer_until(entry, now, holder).filter(|until| now < *until) {
         return Settlement::Wait(now.plus_micros(LOOK_AGAIN_US).min(until));
     }
+    if side.held.is_none()
+        && let Some(until) = excused_until(entry).filter(|until| now < *until)
+    {
+        // What lay in the target during its outage is on its way.
+        return Settlement::Wait(until);
+    }
     let unreadable = side.end == Some(PlannedEnd::Unreadable);
     let findings = if unreadable || (side.held.is_none() && was_owed(entry, holder)) {
-        vec![(Finding::Lost, record.request_withheld && !unreadable)]
+        vec![(Finding::Lost, (record.request_withheld && !unreadable) || entry.excused_until.is_some())]
     } else {
         Vec::new()
     };
@@ -220,10 +234,35 @@ fn was_taken_and_refused(entry: &Entry) -> bool {
     matches!(side.reply, Some(Reply::Rejected(_))) && side.reported_again == 0
 }
 
-/// When the execution has surely timed out.
+/// When the execution has surely timed out: a target that is out by plan times nothing out meanwhile.
 pub(super) fn deadline(entry: &Entry) -> Instant {
     let begun = entry.answered.or(entry.written).unwrap_or(entry.picked);
-    begun.plus_micros(entry.timeout_us + DEADLINE_MARGIN_US)
+    let deadline = begun.plus_micros(entry.timeout_us + DEADLINE_MARGIN_US);
+    entry.excused_until.map_or(deadline, |until| deadline.max(until.plus_micros(DEADLINE_MARGIN_US)))
+}
+
+/// Until when a planned outage of the target excuses that something has not come.
+fn excused_until(entry: &Entry) -> Option<Instant> {
+    entry.excused_until.map(|until| until.plus_micros(OPEN_MARGIN_US))
+}
+
+/// Why an execution timed out at the cloud, if the plan of the run says it.
+pub(super) fn timed_out_by_plan(
+    entry: &Entry,
+    class: Class,
+    findings: &[(Finding, bool)],
+    holder: Holder,
+) -> Option<&'static str> {
+    let is_lost = findings.iter().any(|(finding, _)| *finding == Finding::Lost);
+    if class != Class::TimedOutCloud || is_lost {
+        return None;
+    }
+    match entry.side.end {
+        None => Some("time-outs because the device was away"),
+        Some(_) if holder.silenced => Some("time-outs of devices silenced by the timeline"),
+        Some(_) if entry.excused_until.is_some() => Some("time-outs with a planned outage of the backend"),
+        Some(_) => None,
+    }
 }
 
 fn give_up(entry: &Entry) -> Instant {

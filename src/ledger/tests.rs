@@ -9,6 +9,8 @@ struct Bench {
     holds: bool,
     /// Since when its session is kept, if it is.
     session_ms: Option<u64>,
+    /// What was planned to happen.
+    plan: Holder,
 }
 
 const TIMEOUT_US: u64 = 10_000_000;
@@ -34,7 +36,7 @@ impl Bench {
     fn with_capacity(capacity: usize) -> Self {
         let shape = Arc::new(Shape { workloads: vec!["w".into()], groups: vec!["g".into()] });
         let ledger = Ledger::with_capacity(Statistics::new(shape), Rc::new(Notify::new()), capacity);
-        Self { ledger, holds: true, session_ms: None }
+        Self { ledger, holds: true, session_ms: None, plan: Holder::default() }
     }
 
     fn origin() -> Origin {
@@ -73,7 +75,7 @@ impl Bench {
         while let Some(ToSettle { key, .. }) = self.ledger.next_to_settle(at(ms)) {
             let online_since = online_ms.map(at);
             let subscribed_since = self.session_ms.map(at).or(online_since);
-            let holder = Holder { online_since, subscribed_since, holds: self.holds };
+            let holder = Holder { online_since, subscribed_since, holds: self.holds, ..self.plan };
             self.ledger.settle(key, at(ms), read, holder);
             settled += 1;
         }
@@ -682,4 +684,61 @@ proptest::proptest! {
         let started: u64 = Class::ALL.iter().filter(|c| c.is_started()).map(|c| counts.class(*c)).sum();
         proptest::prop_assert_eq!(started, counts.started);
     }
+}
+
+/// A target that is out by plan answers, times out and delivers when it is back.
+#[test]
+fn a_planned_outage_excuses_what_did_not_come_in_time() {
+    // Held, answered, and the reply given up during the outage.
+    let mut bench = Bench::new();
+    bench.plan = Holder { excused_until: Some(at(30_000)), ..Holder::default() };
+    bench.started(1);
+    bench.held(1, 1_010, ends_after(100));
+    bench.reports(1, 1_110, 1_110, Status::Succeeded);
+    bench.ledger.unconfirmed(&id(1), false);
+    let record = Record {
+        status: Status::Succeeded,
+        reason: None,
+        completed_after_us: Some(5_000),
+        request_withheld: false,
+        result: None,
+    };
+    bench.settle(30_000, &ReadBack::Record(record), Some(0));
+    let counts = bench.ledger.statistics.measured(None, None);
+    assert_eq!((counts.finding(Finding::Unconfirmed).explained, counts.unexplained()), (1, 0));
+
+    // Open 2 s past its time-out because nothing was timed out meanwhile; not lost before 2 s after it.
+    let mut bench = Bench::new();
+    bench.plan = Holder { excused_until: Some(at(30_000)), ..Holder::default() };
+    bench.started(2);
+    let open = ReadBack::Record(Record {
+        status: Status::Created,
+        reason: None,
+        completed_after_us: None,
+        request_withheld: false,
+        result: None,
+    });
+    bench.settle(30_000, &open, Some(0));
+    bench.settle(32_000, &open, Some(0));
+    assert_eq!(bench.ledger.open(), 1);
+    bench.settle(33_000, &open, Some(0));
+    assert_eq!(bench.ledger.open(), 0, "it is the target's fault by then");
+
+    // Timed out in the target, and on its way to the device only now.
+    let mut bench = Bench::new();
+    bench.plan = Holder { excused_until: Some(at(30_000)), ..Holder::default() };
+    bench.holds = false;
+    bench.started(3);
+    let timed_out = ReadBack::Record(Record {
+        status: Status::TimedOut,
+        reason: None,
+        completed_after_us: None,
+        request_withheld: false,
+        result: None,
+    });
+    bench.settle(30_000, &timed_out, Some(0));
+    assert_eq!(bench.ledger.open(), 1, "it may still arrive");
+    bench.settle(32_100, &timed_out, Some(0));
+    let counts = bench.ledger.statistics.measured(None, None);
+    assert_eq!((counts.finding(Finding::Lost).explained, counts.unexplained()), (1, 0));
 }

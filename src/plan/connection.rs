@@ -65,7 +65,7 @@ impl Plan {
         }
     }
 
-    fn sample(&self, delay: &Delay, purpose: Purpose, device: DeviceId, n: u64) -> u64 {
+    pub(super) fn sample(&self, delay: &Delay, purpose: Purpose, device: DeviceId, n: u64) -> u64 {
         if let Delay::Constant { us } = *delay {
             return us;
         }

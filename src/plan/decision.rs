@@ -33,6 +33,19 @@ pub struct Decision {
 impl Decision {
     /// Kinds of malformed updates.
     pub const MALFORMED: u8 = 4;
+
+    /// The same with delays that take `times` as long.
+    #[must_use]
+    pub fn slowed(self, times: f64) -> Self {
+        #[expect(
+            clippy::cast_precision_loss,
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "delays are far below 2^53 µs; positive, saturating"
+        )]
+        let longer = |us: u64| (us as f64 * times).round() as u64;
+        Self { accept_us: self.accept_us.map(longer), delay_us: longer(self.delay_us), ..self }
+    }
 }
 
 impl Plan {

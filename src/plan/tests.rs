@@ -82,10 +82,12 @@ fn plan(seed: u64, groups: Vec<Group>, spacing: Spacing, stages: Vec<Stage>) -> 
             faults: crate::scenario::Faults::default(),
             region: "us-east-1".into(),
             account: "123456789012".into(),
+            link_delay: None,
         }),
         driver: Driver::default(),
         groups,
         workloads: vec![workload],
+        timeline: Vec::new(),
         thresholds: vec![],
     };
     Plan::new(Arc::new(scenario), Seed(seed))

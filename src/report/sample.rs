@@ -156,10 +156,12 @@ pub fn scenario() -> Scenario {
             faults: crate::scenario::Faults::default(),
             region: "us-east-1".to_owned(),
             account: "123456789012".to_owned(),
+            link_delay: None,
         }),
         driver: Driver::default(),
         groups: Vec::new(),
         workloads: Vec::new(),
+        timeline: Vec::new(),
         thresholds: vec![
             threshold(
                 "p95(latency{group=fast}) < 150ms",

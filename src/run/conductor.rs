@@ -25,6 +25,7 @@ use super::pictures::Pictures;
 use super::shard::{ShardCommand, ShardReport};
 use super::shards::{Shards, end_wait};
 use super::signals::Signals;
+use super::timeline::Timeline;
 use super::{Injection, Options};
 
 /// Stop requests and dead threads are seen within this.
@@ -60,6 +61,7 @@ pub(super) struct Conductor<'a> {
     pub injections: Vec<(Duration, Injection)>,
     /// Leads the capacity search, in a run that has one.
     pub capacity: Option<CapacityLead>,
+    pub timeline: Timeline,
     pub devices: u64,
     /// So long nobody may come online because the scenario has it so.
     pub slowest_connect_gap_us: u64,
@@ -196,6 +198,11 @@ impl Conductor<'_> {
         self.collector.note_silence(now);
         self.obey(now);
         self.inject(now);
+        if let Some(begin) = self.collector.load_begin {
+            while let Some((at, text)) = self.timeline.take_due(begin, now) {
+                self.collector.event(at, text);
+            }
+        }
         match self.collector.phase {
             Phase::Connect => self.watch_connects(now),
             Phase::Load if self.collector.exhausted() => {
@@ -262,6 +269,9 @@ impl Conductor<'_> {
         if online == self.devices {
             let begin = now.plus_micros(LEAD_US);
             self.collector.load_begin = Some(begin);
+            if let Some(backend) = &self.backend {
+                backend.plan_outages(self.timeline.outages(begin));
+            }
             for (workload, release) in self.collector.first_releases() {
                 self.tell(workload, &SourceCommand::Release(release));
             }

@@ -1,6 +1,7 @@
 //! The Commands API without HTTP: calls on the embedded backend's own handle.
 
 use crate::backend::{ExecutionEnd, Handle, Operation};
+use crate::clock::Instant;
 use crate::driver::{CallError, CommandsApi};
 use crate::ledger::Record;
 use crate::protocol::{
@@ -22,8 +23,14 @@ impl DirectApi {
 }
 
 impl CommandsApi for DirectApi {
+    /// A backend that is out answers no call either.
     async fn ready(&mut self) -> Result<(), CallError> {
+        self.handle.outage_ended().await;
         Ok(())
+    }
+
+    fn was_out_since(&self, since: Instant) -> bool {
+        self.handle.was_out_since(since)
     }
 
     async fn create_command(
@@ -50,6 +57,7 @@ impl CommandsApi for DirectApi {
     }
 
     async fn read_back(&mut self, id: &ExecutionId, target: &TargetName<'_>) -> Result<Record, CallError> {
+        self.handle.outage_ended().await;
         let end = self.handle.execution_end(id, target).map_err(refused)?;
         let ExecutionEnd { status, reason, result, completed_after_us, request_withheld } = end;
         Ok(Record { status, reason, result, completed_after_us, request_withheld })

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::{Alarm, Clock, Instant, thread_cpu};
 use crate::driver::{self, CommandsApi, Driver, HttpApi, Pace, SourceCommand};
 use crate::fleet::{self, Fleet};
-use crate::ledger::{Holder, Ledger, LedgerAnomaly};
+use crate::ledger::{Holder, Ledger, LedgerAnomaly, ToSettle};
 use crate::plan::Plan;
 use crate::scenario::{self, Via};
 use crate::stats::{Anomaly, Statistics, StuckDevice};
@@ -136,12 +136,12 @@ fn settle_lanes(
 ) {
     if let Some(backend) = &site.backend {
         let api = DirectApi::new(backend.clone());
-        lanes.spawn_local(settle_lane(driver, fleet, api, changed, None));
+        lanes.spawn_local(settle_lane(driver, fleet, site, api, changed, None));
     } else {
         let pace = Rc::new(Pace::new(shards));
         for _ in 0..SETTLE_CONNECTIONS.div_ceil(shards) {
             let api = HttpApi::new(&site.http, driver.scenario().target.region(), driver.clock());
-            lanes.spawn_local(settle_lane(driver, fleet, api, changed, Some(&pace)));
+            lanes.spawn_local(settle_lane(driver, fleet, site, api, changed, Some(&pace)));
         }
     }
 }
@@ -149,18 +149,21 @@ fn settle_lanes(
 fn settle_lane(
     driver: &Rc<Driver>,
     fleet: &Rc<Fleet>,
+    site: &Site,
     api: impl CommandsApi + 'static,
     changed: &Rc<Notify>,
     pace: Option<&Rc<Pace>>,
 ) -> impl Future<Output = ()> + 'static {
-    let (holders, ids) = (Rc::clone(fleet), Rc::clone(fleet));
+    let (holders, ids, backend) = (Rc::clone(fleet), Rc::clone(fleet), site.backend.clone());
     driver::settle_lane(
         Rc::clone(driver),
         api,
-        move |slot, id| Holder {
-            online_since: holders.online_since(slot),
-            subscribed_since: holders.subscribed_since(slot),
-            holds: holders.holds(slot, id),
+        move |ToSettle { device, id, since, .. }, now| Holder {
+            online_since: holders.online_since(*device),
+            subscribed_since: holders.subscribed_since(*device),
+            holds: holders.holds(*device, id),
+            silenced: holders.was_silenced(*device, *since, now),
+            excused_until: backend.as_ref().and_then(|b| b.outage_since(*since)).map(|outage| outage.until),
         },
         move |slot| ids.device_id(slot),
         Rc::clone(changed),
@@ -254,6 +257,7 @@ impl Shard {
                     Some(ShardCommand::Begin(at)) => {
                         self.load_begin = Some(at);
                         self.driver.begin(at);
+                        self.fleet.begin(at);
                     }
                     Some(ShardCommand::Source(workload, command)) => self.driver.tell(workload, &command),
                     Some(ShardCommand::StopLoad { abandon }) => {

@@ -15,6 +15,7 @@ mod loads;
 mod rollout;
 mod target;
 mod manners;
+mod timeline;
 mod workloads;
 
 use std::time::Duration;
@@ -47,6 +48,7 @@ pub(super) fn check(raw: &At<raw::Scenario>, collector: &Collector<'_>) -> Optio
     version(&raw.version, collector);
     let bounded = bounded_names(&raw.groups, |names| names.0.len(), "groups", collector)
         & bounded_names(&raw.workloads, |names| names.0.len(), "workloads", collector)
+        & raw.timeline.as_ref().is_none_or(|list| bounded_names(list, Vec::len, "timeline", collector))
         & raw.thresholds.as_ref().is_none_or(|list| bounded_names(list, Vec::len, "thresholds", collector));
     if !bounded {
         return None;
@@ -64,6 +66,8 @@ pub(super) fn check(raw: &At<raw::Scenario>, collector: &Collector<'_>) -> Optio
     let max_lag = given(&raw.validity).and_then(|validity| max_lag(validity, collector));
     let target = target::check(given(&raw.target), collector);
     command::exists_where_it_can(&raw.workloads, &target, collector);
+    let events = given(&raw.timeline).map_or(&[][..], Vec::as_slice);
+    let timeline = timeline::check(events, &target, &groups, collector);
     // Only now: a bad name must not hide what is wrong further down.
     let name = raw.name.get()?.0.0.clone();
     Some(Scenario {
@@ -75,6 +79,7 @@ pub(super) fn check(raw: &At<raw::Scenario>, collector: &Collector<'_>) -> Optio
         max_lag,
         driver: driver::check(given(&raw.driver), &target, collector),
         target,
+        timeline,
         thresholds,
         groups,
         workloads,
@@ -171,7 +176,7 @@ fn bounded_names<T>(
 ) -> bool {
     let Some(count) = names.get().map(count) else { return true };
     let spot = Spot::Key(names.spot.node());
-    if count == 0 && what != "thresholds" {
+    if count == 0 && !matches!(what, "thresholds" | "timeline") {
         collector.report(spot, format!("at least one of `{what}` is needed"));
     }
     if count > MAX_NAMES {

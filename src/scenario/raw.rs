@@ -51,6 +51,8 @@ pub struct Scenario {
     pub groups: At<Named<Name, Group>>,
     /// Commands and the load that starts them, by name. All run side by side.
     pub workloads: At<Named<Name, Workload>>,
+    /// What happens at instants of the load: storms, silences, outages.
+    pub timeline: Option<At<Vec<At<TimelineEvent>>>>,
     /// What must hold for the run to pass.
     pub thresholds: Option<At<Vec<At<Threshold>>>>,
 }
@@ -102,6 +104,9 @@ pub struct Embedded {
     /// What carries MQTT: tcp through sockets, memory through pipes within the program (no descriptors,
     /// no kernel; for very many devices). Default tcp.
     pub transport: Option<At<Transport>>,
+    /// How long every MQTT packet is under way between a device and the backend: one way, each direction
+    /// for itself, in order. Default 0s.
+    pub link_delay: Option<At<Delay>>,
     /// ARNs are made from it. Default us-east-1.
     pub region: Option<At<Text<Region>>>,
     /// ARNs are made from it; twelve digits, quoted. Default "123456789012".
@@ -763,6 +768,45 @@ pub struct Retry {
     pub failed: Option<At<u64>>,
     /// After a time-out, 0 to 10 times. Default 0.
     pub timed_out: Option<At<u64>>,
+}
+
+/// Something that happens at an instant of the load.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TimelineEvent {
+    /// When, counted from the start of the load.
+    pub at: At<Text<Duration>>,
+    /// What happens: disconnect (devices lose their connections), silence (devices hold requests and answer
+    /// nothing until it is over), slow (delays grow), backend_stall (the embedded backend does nothing),
+    /// backend_restart (the embedded backend ends all connections and refuses new ones).
+    #[serde(rename = "do")]
+    pub action: At<TimelineAction>,
+    /// Groups whose devices it happens to. Default all.
+    pub groups: Option<At<Vec<At<Text<Name>>>>>,
+    /// How many of their devices, drawn for each event. Default 100%.
+    pub share: Option<At<Text<Share>>>,
+    /// How long it lasts. Only a disconnect may do without: devices then come back by their back-off at once.
+    #[serde(rename = "for")]
+    pub lasts: Option<At<Text<Duration>>>,
+    /// Of slow: by which the delays of what is begun meanwhile grow, 1 to 1000.
+    #[schemars(range(min = 1, max = 1_000))]
+    pub times: Option<At<f64>>,
+}
+
+/// What happens at an instant of the load.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TimelineAction {
+    /// Connections break without a word; devices come back by their back-off once it is over.
+    Disconnect,
+    /// Devices hold requests and answer nothing; afterwards they answer what they hold.
+    Silence,
+    /// The delays of requests that come meanwhile grow.
+    Slow,
+    /// The embedded backend reads, sends and times out nothing; connections stay.
+    BackendStall,
+    /// The embedded backend ends every connection and refuses new ones; it keeps its executions.
+    BackendRestart,
 }
 
 /// Something that must hold.

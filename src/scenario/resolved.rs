@@ -12,7 +12,8 @@ use sha2::{Digest as _, Sha256};
 use super::{
     Auth, Backoff, CallFaults, Command, Connect, Content, Driver, Drops, Embedded, Endpoint, Faults, Group,
     Manners, OutcomeKind, Payload, PayloadFormat, PayloadTemplate, PlannedOutcome, PlannedResult,
-    PublishFaults, Scenario, Select, Target, Threshold, Transport, Values, Via, Workload, check, spelling,
+    PublishFaults, Scenario, Select, Target, Threshold, TimelineAction, TimelineEvent, Transport, Values,
+    Via, Workload, check, spelling,
 };
 use crate::protocol::{Item, OutputFormat, ParameterValue, TargetKind};
 
@@ -38,6 +39,7 @@ impl Scenario {
         let workloads =
             self.workloads.iter().map(|workload| (workload.name.clone(), self.workload(workload)));
         all.insert("workloads".to_owned(), workloads.collect());
+        all.insert("timeline".to_owned(), self.timeline.iter().map(|event| self.event(event)).collect());
         all.insert("thresholds".to_owned(), self.thresholds.iter().map(threshold).collect());
         literal(Value::Object(all))
     }
@@ -61,6 +63,24 @@ impl Scenario {
             write!(hex, "{byte:02x}").expect("writing to a String cannot fail");
             hex
         })
+    }
+
+    fn event(&self, event: &TimelineEvent) -> Value {
+        let mut all = Map::new();
+        all.insert("at".to_owned(), json!(spelling::duration(event.at)));
+        all.insert("do".to_owned(), json!(event.action.name()));
+        if !event.action.is_of_backend() {
+            let names = event.groups.iter().map(|index| self.groups[*index].name.as_str());
+            all.insert("groups".to_owned(), names.collect());
+            all.insert("share".to_owned(), json!(spelling::share(event.share)));
+        }
+        if !event.lasts.is_zero() {
+            all.insert("for".to_owned(), json!(spelling::duration(event.lasts)));
+        }
+        if let TimelineAction::Slow { times } = event.action {
+            all.insert("times".to_owned(), json!(times));
+        }
+        Value::Object(all)
     }
 
     fn workload(&self, workload: &Workload) -> Value {
@@ -122,6 +142,9 @@ fn embedded(embedded: &Embedded) -> Value {
         }
     }
     all.insert("http".to_owned(), json!(embedded.http));
+    if let Some(delay) = &embedded.link_delay {
+        all.insert("link_delay".to_owned(), spelling::delay(delay));
+    }
     all.insert("region".to_owned(), json!(embedded.region));
     all.insert("account".to_owned(), json!(embedded.account));
     if embedded.faults != Faults::default() {

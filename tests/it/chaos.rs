@@ -17,7 +17,8 @@ use tokio::sync::watch;
 
 /// Both versions of MQTT, kept and clean sessions, drops at any time and in mid-command, late, repeated,
 /// failed and missing answers, updates out of order and malformed ones, devices that work on several
-/// executions, turn them away or do not wait for replies, and time-outs short enough to meet all of them.
+/// executions, turn them away or do not wait for replies, time-outs short enough to meet all of them, and
+/// a timeline of storms, silences and outages.
 pub const SCENARIO: &str = "
 version: 1
 name: chaos
@@ -47,6 +48,13 @@ workloads:
     select: round_robin
     load: { arrival_rate: { stages: [{ rate: 0/s, ramp_to: 8/s, duration: 10s }] } }
 driver: { connections: 4 }
+timeline:
+  - { at: 2s, do: disconnect, share: 30%, for: 1500ms }
+  - { at: 4s, do: slow, times: 2, share: 50%, for: 3s }
+  - { at: 5s, do: silence, share: 40%, for: 2s }
+  - { at: 6s, do: backend_stall, for: 1s }
+  - { at: 8s, do: backend_restart, for: 1s }
+  - { at: 10s, do: disconnect, groups: [old-kept, new-kept] }
 ";
 
 /// The scenario; the same for every seed.
@@ -90,11 +98,16 @@ pub fn failure(scenario: &Arc<Scenario>, seed: u64) -> Option<String> {
     let Ok(outcome) = catch_unwind(AssertUnwindSafe(|| run_virtually(scenario, seed))) else {
         return Some(format!("seed {seed}: the run panicked"));
     };
-    let violations = violations(&outcome);
+    judge(&outcome, seed)
+}
+
+/// What did not hold in a run that is over.
+pub fn judge(outcome: &Outcome, seed: u64) -> Option<String> {
+    let violations = violations(outcome);
     if violations.is_empty() {
         return None;
     }
-    let Outcome { report, backend, .. } = &outcome;
+    let Outcome { report, backend, .. } = outcome;
     let summary = report::console(report, report::Style::Plain, 120);
     let anomalies: Vec<String> = report.snapshot.anomalies.iter().map(|a| format!("  {a:?}")).collect();
     Some(format!("seed {seed}: {}\n{summary}\n{}\n{backend:?}", violations.join("; "), anomalies.join("\n")))
@@ -138,12 +151,19 @@ fn violations(Outcome { report, backend, panics }: &Outcome) -> Vec<String> {
     must(backend.publishes_refused == 0, "devices publish what they may", &backend.publishes_refused);
     must(backend.http_connections == 0, "no HTTP connection is left", &backend.http_connections);
     must(backend.accept_errors == 0, "every connection is accepted", &backend.accept_errors);
+    let (there, here) = (backend.ended, ended_in_time(&counts));
+    must(there == here, "both sides saw devices end as many, and how", &(there, here));
     let broker = &backend.broker;
     must(broker.connections == 0, "no connection is left", &broker.connections);
     must(broker.dropped() == 0, "no message is dropped", &broker.dropped());
     must(broker.violations == 0, "nobody violates the protocol", &broker.last_violation);
     must(broker.refused_connects == 0, "no CONNECT is refused", &broker.refused_connects);
     violations
+}
+
+/// Executions that devices ended before their time-out, as the backend counts them.
+pub fn ended_in_time(counts: &Counts) -> [u64; 4] {
+    [Class::Succeeded, Class::Failed, Class::Rejected, Class::TimedOutDevice].map(|class| counts.class(class))
 }
 
 thread_local! {

@@ -62,7 +62,19 @@ fn scenarios_of_this_release_pass_and_the_others_are_refused_by_name() {
             }
         }
     }
-    for name in ["quickstart", "fleet-5000", "day", "backend-throttled", "capacity"] {
+    for name in [
+        "quickstart",
+        "fleet-5000",
+        "day",
+        "backend-throttled",
+        "capacity",
+        "burst",
+        "flaky-firmware",
+        "outage",
+        "reconnect-storm",
+        "slow-radio",
+        "soak",
+    ] {
         let path = root().join(format!("scenarios/{name}.yaml"));
         let scenario = parse_file(&path).unwrap_or_else(|problems| panic!("{problems}"));
         assert_eq!(warnings(&scenario), Vec::<String>::new(), "{name}");
@@ -77,7 +89,7 @@ description: "one of everything, ${WHERE:-here}"
 labels: { team: ota, release: "4.2.0" }
 seed: 18446744073709551615
 validity: { max_lag: 500ms }
-target: { embedded: { mqtt: 127.0.0.1:1883, http: "[::1]:8080", region: eu-west-1, account: "000000000001", faults: {
+target: { embedded: { mqtt: 127.0.0.1:1883, http: "[::1]:8080", region: eu-west-1, account: "000000000001", link_delay: 15ms..40ms, faults: {
   start: { errors: { ThrottlingException: 2%, InternalServerException: 0.5% }, rate: 3/h },
   get: { latency: 5ms..20ms, errors: { ResourceNotFoundException: 1% } }, create: { rate: 50/min },
   publishes: { dropped: 0.1%, delayed: { share: 1%, by: { lognormal: { p50: 1s, p99: 9s } } } } } } }
@@ -194,6 +206,13 @@ workloads:
     command: { name: set-all, payload: { level: 3, factor: 1.50, on: true, of: [~, "x"] }, format: cbor }
     groups: [mid]
     load: { arrival_rate: { stages: [{ rate: 4/s, duration: 5s }] } }
+timeline:
+  - { at: 10s, do: disconnect, groups: [zebra, ant], share: 12.5%, for: 1m 30s }
+  - { at: 0s, do: disconnect }
+  - { at: 1m, do: silence, for: 5s }
+  - { at: 1m, do: slow, times: 2.5, groups: [mid], for: 1h }
+  - { at: 2s, do: backend_stall, for: 1s }
+  - { at: 3s, do: backend_restart, for: 250ms }
 thresholds:
   - expect: "p99.9(latency{group=ant,workload=a}) < 1m 30s"
   - { expect: "count(refused{error=ThrottlingException}) <= 5", abort: true, after: 10s, info: true }
@@ -525,6 +544,12 @@ fn schema_and_check_refuse_the_same_documents() {
         "retries are too many",
         "cannot stop the run",
         "devices are more than",
+        "needs a `for`",
+        "needs `times`",
+        "`times` belongs to slow",
+        "begins or ends within",
+        "it happens to nobody",
+        "happens to the embedded backend",
     ];
     let validator = jsonschema::draft7::new(&schema()).unwrap();
     let full = full().resolved();

@@ -131,7 +131,7 @@ impl<H: Host> Connection<H> {
             // One and a half times the keep-alive ([MQTT-3.1.2-24]).
             Some(seconds) => u64::from(seconds) * 1_500_000,
         };
-        Some(self.heard_at.plus_micros(silence_us))
+        Some(self.peer.works_from(self.heard_at.plus_micros(silence_us)))
     }
 
     fn poll<S>(&mut self, cx: &mut Context<'_>, stream: &mut S, clock: Clock) -> Poll<Step>

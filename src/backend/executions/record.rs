@@ -152,6 +152,11 @@ impl Record {
         self.state.is_terminal().then(|| self.updated_at.micros_since(self.created_at))
     }
 
+    /// Whether its device ended it before the time-out.
+    pub fn ended_in_time(&self) -> bool {
+        self.state.is_terminal() && self.updated_at < self.deadline()
+    }
+
     /// As GetCommandExecution shows it; `seconds` turns an instant into epoch seconds.
     pub fn describe(
         &self,

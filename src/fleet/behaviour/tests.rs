@@ -52,7 +52,16 @@ impl Bench {
 
     fn act<R>(&mut self, ms: u64, what: impl FnOnce(&mut Behaviour, &mut Turn<'_>) -> R) -> R {
         let Self { behaviour, manners, online_since, done, .. } = self;
-        what(behaviour, &mut Turn { manners, now: at(ms), online_since: *online_since, actions: done })
+        what(
+            behaviour,
+            &mut Turn {
+                manners,
+                now: at(ms),
+                online_since: *online_since,
+                speaks_from: at(ms),
+                actions: done,
+            },
+        )
     }
 
     fn online(&mut self, resumed: bool, ms: u64) {

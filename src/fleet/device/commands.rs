@@ -98,7 +98,11 @@ impl Device {
         let mut actions = shared.scratch.actions.take();
         let held = {
             let mut state = self.state.borrow_mut();
-            let decide = |n| shared.plan.decision(self.id, n);
+            let decide = |n| {
+                let decision = shared.plan.decision(self.id, n);
+                let times = shared.timeline.slowness(&shared.plan, self.id, now);
+                if times > 1.0 { decision.slowed(times) } else { decision }
+            };
             let times_out = || self.times_out(shared, id, now);
             let mut turn = self.turn(shared, now, &mut actions);
             state.behaviour.request(Arriving { id, dup, expires }, decide, times_out, &mut turn)
@@ -164,6 +168,8 @@ impl Device {
                         shared.note("updates sent out of order by plan");
                     }
                     let report = Report { status, reason, result: update.result.map(Box::new) };
+                    // Silenced, it could not have answered before.
+                    let planned = shared.timeline.speaks_from(&shared.plan, self.id, planned);
                     shared.ledger.borrow_mut().reported(&id, planned, sent, report);
                 }
                 Action::ProgressReplied { id, accepted } => {

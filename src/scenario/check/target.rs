@@ -1,10 +1,17 @@
 //! What is tested: the embedded backend unless the file says otherwise.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
+use super::super::spelling;
 use super::super::written::{Account, Region, Text};
 use super::super::{DEFAULT_ACCOUNT, DEFAULT_REGION, Embedded, Endpoint, Faults, Server, Target, Transport};
-use super::{At, Collector, faults, given, raw};
+use super::{At, Collector, delays, faults, given, raw};
+use crate::dist::Delay;
+use crate::units::micros;
+
+/// Both ways take less than the 10 s that a device waits for a reply.
+const MAX_LINK_DELAY: Duration = Duration::from_secs(4);
 
 pub(super) fn check(raw: Option<&raw::Target>, collector: &Collector<'_>) -> Target {
     match raw {
@@ -21,6 +28,7 @@ pub(in crate::scenario) fn standard() -> Embedded {
         transport: Transport::Tcp,
         mqtt: any_port,
         http: any_port,
+        link_delay: None,
         region: DEFAULT_REGION.to_owned(),
         account: DEFAULT_ACCOUNT.to_owned(),
         faults: Faults::default(),
@@ -42,10 +50,26 @@ fn embedded(raw: &raw::Embedded, collector: &Collector<'_>) -> Embedded {
     if let Some(http) = given(&raw.http) {
         embedded.http = http.0.0;
     }
+    embedded.link_delay = raw.link_delay.as_ref().and_then(|field| link_delay(field, collector));
     embedded.region = region(&raw.region);
     embedded.account = account(&raw.account);
     embedded.faults = faults::check(given(&raw.faults), collector);
     embedded
+}
+
+/// A link without delay is none.
+fn link_delay(field: &At<raw::Delay>, collector: &Collector<'_>) -> Option<Delay> {
+    let delay = delays::delay(field, collector);
+    if delay.high_us() > micros(MAX_LINK_DELAY) {
+        let message = format!(
+            "a link delay of up to {}: at most {} are possible, because a device waits 10s for a reply, which takes \
+             both ways",
+            spelling::duration_us(delay.high_us()),
+            spelling::duration(MAX_LINK_DELAY)
+        );
+        collector.report(field.spot, message);
+    }
+    (delay.high_us() > 0).then_some(delay)
 }
 
 fn endpoint(raw: &raw::Endpoint) -> Endpoint {

@@ -43,7 +43,7 @@ fn workload(
     if let Some(raw) = raw {
         loads::no_idle_select(raw, collector);
     }
-    let targets = raw.map_or_else(Vec::new, |raw| targets(raw, groups, collector));
+    let targets = raw.map_or_else(Vec::new, |raw| targets(&raw.groups, groups, collector));
     let devices = targets.iter().map(|index| u64::from(groups[*index].count)).sum();
     Workload {
         name,
@@ -58,9 +58,14 @@ fn workload(
     }
 }
 
-/// The groups of a workload as indices; all if it names none.
-fn targets(raw: &raw::Workload, groups: &[Group], collector: &Collector<'_>) -> Vec<usize> {
-    let Some(field) = &raw.groups else { return (0..groups.len()).collect() };
+/// The groups of a workload, or of whatever else names some, as indices; all if none is named.
+#[expect(clippy::ref_option, reason = "borrows a field as it stands")]
+pub(super) fn targets(
+    field: &Option<At<Vec<At<Text<Name>>>>>,
+    groups: &[Group],
+    collector: &Collector<'_>,
+) -> Vec<usize> {
+    let Some(field) = field else { return (0..groups.len()).collect() };
     let Some(names) = field.get() else { return Vec::new() };
     if names.is_empty() {
         collector

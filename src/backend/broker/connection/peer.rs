@@ -16,6 +16,7 @@ use crate::backend::broker::lifecycle::{Attached, Departure};
 use crate::backend::broker::session::{Books, Waiting};
 use crate::backend::broker::will::OwnWill;
 use crate::backend::broker::{Broker, Host, Limits, publish_due_wills};
+use crate::clock::Instant;
 use crate::mqtt::{Disconnect, Outbound, Packet, PubAck, Publish, ReasonCode, Version, Violation, encode};
 use aliases::Aliases;
 
@@ -68,6 +69,11 @@ impl<H: Host> Peer<H> {
     /// Whether the client has connected.
     pub(super) fn is_connected(&self) -> bool {
         self.attached.is_some()
+    }
+
+    /// The first instant from `instant` on at which the backend works.
+    pub(super) fn works_from(&self, instant: Instant) -> Instant {
+        self.host.works_from(instant)
     }
 
     /// The keep-alive in seconds; `None` before the CONNECT.

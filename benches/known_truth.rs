@@ -1,0 +1,231 @@
+//! A known truth over real sockets: `cargo bench --bench known_truth`.
+//!
+//! A proxy of ours between fleet and backend holds every byte back for a fixed time, or stands still for a
+//! second in every five; the timeline lets the embedded backend do the same. Arithmetic says which percentiles
+//! must come out. Each of 50 ms or more has to be met within 2 % or 5 ms, whichever is more; the benchmark
+//! fails if one is not. In virtual time, where nothing else adds to it, `tests/it/known_truth.rs` asks for
+//! the millisecond.
+
+#![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a benchmark prints what it found")]
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use fleetsim::backend::broker::Limits;
+use fleetsim::backend::{self, Config, Hooks, Listeners, Policy};
+use fleetsim::clock::{Clock, Instant};
+use fleetsim::plan::Plan;
+use fleetsim::run::{self, Options};
+use fleetsim::scenario::{self, Variables};
+use fleetsim::seed::Seed;
+use fleetsim::stats::{Percentile, Span};
+use fleetsim::transport::{Address, Listener};
+use fleetsim::units::human_micros;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+/// Chunks under way in one direction of a connection; more wait in the socket.
+const CHUNKS_UNDER_WAY: usize = 1024;
+/// Below this, what the machine adds is not small beside the truth.
+const FROM_US: u64 = 50_000;
+const STALL_EVERY_US: u64 = 5_000_000;
+const STALL_US: u64 = 1_000_000;
+
+fn main() -> ExitCode {
+    let mut misses = 0;
+    println!("100 ms each way on MQTT, 40 ms each way on HTTP, devices that take 150 ms");
+    let (link, api, device) = (100_000, 40_000, 150_000);
+    let proxied =
+        Proxied { mqtt: Way { delay_us: link, stalls: false }, http: Way { delay_us: api, stalls: false } };
+    let constant = |us: u64| move |_: u64| us;
+    misses += run(
+        "delay",
+        &proxied,
+        150,
+        &[
+            (Span::Start, &constant(2 * api)),
+            (Span::Delivery, &constant(api + link)),
+            (Span::Confirm, &constant(2 * link)),
+            (Span::Latency, &constant(api + 3 * link + device)),
+            (Span::Overhead, &constant(api + 3 * link)),
+        ],
+    );
+    println!("1 s in every 5 s without MQTT by the proxy, devices that take 200 ms");
+    let proxied =
+        Proxied { mqtt: Way { delay_us: 0, stalls: true }, http: Way { delay_us: 0, stalls: false } };
+    misses +=
+        run("proxy", &proxied, 200, &[(Span::Latency, &|at| works_from(works_from(at) + 200_000) - at)]);
+    println!("1 s in every 5 s without the embedded backend by the timeline, devices that take 200 ms");
+    misses += run_embedded(200, &|at| works_from(works_from(at) + 200_000) - at);
+    if misses == 0 {
+        return ExitCode::SUCCESS;
+    }
+    println!("{misses} percentiles missed");
+    ExitCode::FAILURE
+}
+
+/// The first instant from `us` on that is in no stall: the last second of every five is one.
+fn works_from(us: u64) -> u64 {
+    let in_cycle = us % STALL_EVERY_US;
+    if in_cycle >= STALL_EVERY_US - STALL_US { us - in_cycle + STALL_EVERY_US } else { us }
+}
+
+/// What an arrival at that instant of the load must take, in µs.
+type Truth<'a> = &'a dyn Fn(u64) -> u64;
+
+/// What a proxy does to each direction of its connections.
+#[derive(Clone, Copy)]
+struct Way {
+    delay_us: u64,
+    stalls: bool,
+}
+
+struct Proxied {
+    mqtt: Way,
+    http: Way,
+}
+
+/// Runs against a backend behind proxies.
+fn run(name: &str, proxied: &Proxied, device_ms: u64, truths: &[(Span, Truth<'_>)]) -> u32 {
+    let clock = Clock::start();
+    let stop = CancellationToken::new();
+    let bind = || Listener::bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+    let config = Config {
+        clock,
+        seed: Seed(1),
+        region: "us-east-1".to_owned(),
+        account: "123456789012".to_owned(),
+        policy: Policy::default(),
+        limits: Limits::NONE,
+        faults: backend::Faults::default(),
+        hooks: Hooks::default(),
+    };
+    let backend = backend::start(Listeners { mqtt: bind(), http: bind() }, config, stop.clone()).unwrap();
+    let address = |address: &Address| address.socket().unwrap();
+    let (mqtt, mqtt_proxy) = proxy(address(&backend.mqtt), proxied.mqtt, clock, stop.clone());
+    let (http, http_proxy) = proxy(address(&backend.http), proxied.http, clock, stop.clone());
+    let target = format!("target: {{ endpoint: {{ mqtt: \"mqtt://{mqtt}\", http: \"http://{http}\" }} }}");
+    let misses = compare(&text(name, &target, device_ms, ""), truths);
+    stop.cancel();
+    backend.join().ok();
+    mqtt_proxy.join().unwrap();
+    http_proxy.join().unwrap();
+    misses
+}
+
+/// Runs against the embedded backend with stalls by the timeline.
+fn run_embedded(device_ms: u64, truth: Truth<'_>) -> u32 {
+    let stalls = [4, 9, 14, 19].map(|at| format!("  - {{ at: {at}s, do: backend_stall, for: 1s }}\n"));
+    let timeline = format!("timeline:\n{}", stalls.concat());
+    compare(&text("timeline", "target: { embedded: {} }", device_ms, &timeline), &[(Span::Latency, truth)])
+}
+
+/// 50 a second for 20 s: whole cycles of stalls, so their phase does not matter.
+fn text(name: &str, target: &str, device_ms: u64, timeline: &str) -> String {
+    format!(
+        "version: 1\nname: {name}\nseed: 7\nvalidity: {{ max_lag: 1s }}\n{target}\n\
+         groups: {{ g: {{ count: 500, behavior: {{ delay: {device_ms}ms }} }} }}\n\
+         workloads: {{ w: {{ command: {{ name: c, timeout: 30s }}, select: round_robin, load: {{ arrival_rate: {{ \
+         spacing: even, stages: [{{ rate: 50/s, duration: 20s }}] }} }} }} }}\n{timeline}"
+    )
+}
+
+/// Runs it and prints each percentile beside the one that arithmetic gives; how many were missed.
+fn compare(text: &str, truths: &[(Span, Truth<'_>)]) -> u32 {
+    let scenario = match scenario::parse("truth.yaml", text, &Variables::default()) {
+        Ok(scenario) => Arc::new(scenario),
+        Err(problems) => panic!("{}", problems.render(false)),
+    };
+    let arrivals: Vec<u64> =
+        Plan::new(Arc::clone(&scenario), Seed(7)).arrivals(0).map(|arrival| arrival.at_us).collect();
+    let (sender, _receiver) = watch::channel(None);
+    let report = run::run(Options { signals: false, ..Options::new(scenario) }, &sender);
+    assert_eq!(report.problem, None);
+    let mut misses = 0;
+    for (span, truth) in truths {
+        let mut expected: Vec<u64> = arrivals.iter().map(|at| truth(*at)).collect();
+        expected.sort_unstable();
+        let measured = report.snapshot.totals.merged(*span, None, None, None);
+        print!("  {:<9}", span.name());
+        for percent in [50, 75, 85, 90, 95, 99] {
+            let expected = expected[(expected.len() * percent).div_ceil(100) - 1];
+            let got =
+                measured.percentile(Percentile(f64::from(u32::try_from(percent).unwrap()))).unwrap_or(0);
+            let allowed = (expected / 50).max(5_000);
+            let is_missed = expected >= FROM_US && got.abs_diff(expected) > allowed;
+            misses += u32::from(is_missed);
+            let mark = if is_missed { "✗" } else { "" };
+            print!("  p{percent} {} ({}){mark}", human_micros(got), human_micros(expected));
+        }
+        println!();
+    }
+    misses
+}
+
+/// A proxy in front of `backend`, on a thread of its own, until `stop`.
+fn proxy(
+    backend: SocketAddr,
+    way: Way,
+    clock: Clock,
+    stop: CancellationToken,
+) -> (SocketAddr, std::thread::JoinHandle<()>) {
+    let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let address = listener.local_addr().unwrap();
+    let serve = async move {
+        let listener = TcpListener::from_std(listener).unwrap();
+        while let Ok((client, _)) = listener.accept().await {
+            tokio::task::spawn_local(async move {
+                let Ok(server) = TcpStream::connect(backend).await else { return };
+                for stream in [&client, &server] {
+                    stream.set_nodelay(true).unwrap();
+                }
+                let (from_client, to_client) = client.into_split();
+                let (from_server, to_server) = server.into_split();
+                tokio::join!(
+                    carry(from_client, to_server, way, clock),
+                    carry(from_server, to_client, way, clock)
+                );
+            });
+        }
+    };
+    let thread = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        tokio::task::LocalSet::new().block_on(&runtime, async {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => {}
+                () = serve => {}
+            }
+        });
+    });
+    (address, thread)
+}
+
+/// Carries bytes one way, each chunk when its time has come, in order.
+async fn carry(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin, way: Way, clock: Clock) {
+    let (sender, mut chunks) = mpsc::channel::<(Instant, Vec<u8>)>(CHUNKS_UNDER_WAY);
+    let read = async move {
+        let mut buffer = vec![0; 16 * 1024];
+        while let Ok(count @ 1..) = from.read(&mut buffer).await {
+            let us = clock.now().micros() + way.delay_us;
+            let at = Instant::from_micros(if way.stalls { works_from(us) } else { us });
+            if sender.send((at, buffer[..count].to_vec())).await.is_err() {
+                return;
+            }
+        }
+    };
+    let write = async move {
+        while let Some((at, bytes)) = chunks.recv().await {
+            clock.sleep_until(at).await;
+            if to.write_all(&bytes).await.is_err() {
+                return;
+            }
+        }
+        to.shutdown().await.ok();
+    };
+    tokio::join!(read, write);
+}
