@@ -204,9 +204,9 @@ impl Fleet {
         loop {
             // The borrow ends before the device acts: acting arms new timers.
             let due = self.shared.timers.borrow_mut().pop_due(now);
-            let Some((_, (slot, timer))) = due else { return };
+            let Some((at, (slot, timer))) = due else { return };
             if let Some(device) = self.devices.get(slot as usize) {
-                device.fire(&self.shared, timer, self.shared.clock.now());
+                device.fire(&self.shared, timer, at, self.shared.clock.now());
             }
         }
     }

@@ -157,10 +157,11 @@ impl Device {
         }
     }
 
-    /// A timer of this device has come due.
-    pub fn fire(&self, shared: &Shared, timer: Timer, now: Instant) {
+    /// A timer of this device was due at an instant and fires now. What was due before a silence is not held
+    /// back by it, however late the timer is.
+    pub fn fire(&self, shared: &Shared, timer: Timer, due: Instant, now: Instant) {
         match timer {
-            Timer::Behaviour { .. } if self.is_silenced_until(shared, now, timer) => {}
+            Timer::Behaviour { .. } if self.is_silenced_until(shared, due, timer) => {}
             Timer::Behaviour { serial } => {
                 self.act(shared, now, |behaviour, turn| behaviour.due(serial, turn));
             }
