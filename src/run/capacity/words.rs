@@ -184,11 +184,11 @@ mod tests {
         };
         assert_eq!(
             below(210.0, Worth::Failed),
-            "holds 200/s at ; next limit: start p99 700.0ms, backend CPU 98% (at 283/s p99(latency) < 500ms broke: \
+            "holds 200/s at ; next limit: start p99 700.0ms, backend CPU 98% (at 280/s p99(latency) < 500ms broke: \
              812.0ms)"
         );
         assert_eq!(below(1e9, Worth::Failed), "holds all that was asked, up to 400/s, at ");
-        assert_eq!(below(210.0, Worth::Unknown), "≥ 200/s at ; above 283/s the generator was the limit");
+        assert_eq!(below(210.0, Worth::Unknown), "≥ 200/s at ; above 280/s the generator was the limit");
         assert_eq!(
             below(1.0, Worth::Failed),
             "does not hold the lowest rate: at 100/s p99(latency) < 500ms broke: 812.0ms; limit: start p99 700.0ms, \
@@ -202,7 +202,7 @@ mod tests {
         });
         assert_eq!(
             mixed,
-            "≥ 200/s at ; from 283/s on the generator was the limit, and further up the target: start p99 \
+            "≥ 200/s at ; from 280/s on the generator was the limit, and further up the target: start p99 \
              700.0ms, backend CPU 98% (at 400/s p99(latency) < 500ms broke: 812.0ms)"
         );
     }
