@@ -91,7 +91,7 @@ pub struct Options {
     pub hooks: Hooks,
 }
 
-/// Faults that only tests inject, until scenarios have words for them.
+/// Faults that only tests inject; those that a scenario can ask for are `faults` and `timeline`.
 #[doc(hidden)]
 #[derive(Default)]
 pub struct Hooks {

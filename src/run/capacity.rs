@@ -25,6 +25,8 @@ use super::collector::Collector;
 const LEAD_US: u64 = 20_000;
 /// Beyond all that a scenario lets an execution wait: what is open then is the target's failure.
 const PATIENCE_US: u64 = 10_000_000;
+/// The longest wait before a refused start is sent again.
+const RETRY_WAIT_US: u64 = 5_000_000;
 
 /// See the module.
 pub(super) struct CapacityLead {
@@ -35,6 +37,8 @@ pub(super) struct CapacityLead {
     /// How long an execution can stay open by the scenario's own words.
     longest_life_us: u64,
     running: Option<Running>,
+    /// The step under way is judged, and some of its executions are still open: the next one must not count them.
+    leftover: bool,
     steps: u32,
     arrivals: u64,
     progress: CapacityProgress,
@@ -62,13 +66,17 @@ impl CapacityLead {
         let of = &scenario.workloads[workload];
         let late = scenario.groups.iter().flat_map(|group| &group.behavior.outcomes);
         let late_us = late.filter_map(|outcome| Some(outcome.delay.as_ref()?.high_us())).max().unwrap_or(0);
+        // Each attempt may wait for a connection and for its answer, and then for its repetition.
+        let retries = u64::from(scenario.driver.retries);
+        let starting_us = (retries + 1) * 2 * micros(scenario.driver.timeout) + retries * RETRY_WAIT_US;
         Some(Self {
             workload: u16::try_from(workload).unwrap_or(u16::MAX),
             settings,
             search: Search::new(bounds),
             start_after_us: micros(of.start_after),
-            longest_life_us: 2 * micros(scenario.driver.timeout) + micros(of.command.timeout) + late_us,
+            longest_life_us: starting_us + micros(of.command.timeout) + late_us,
             running: None,
+            leftover: false,
             steps: 0,
             arrivals: 0,
             progress: CapacityProgress { workload, ..CapacityProgress::default() },
@@ -99,6 +107,14 @@ impl CapacityLead {
     ) -> Option<SourceCommand> {
         let running = self.running?;
         let (due, open) = collector.metered()?;
+        if self.leftover {
+            if open > 0 {
+                return None;
+            }
+            self.leftover = false;
+            let load_begin = collector.load_begin?;
+            return Some(self.go_on(collector, load_begin, now.plus_micros(LEAD_US)));
+        }
         let is_decided = due >= running.planned && open == 0 && collector.merged_until() >= running.ends;
         if !is_decided && now < running.gives_up {
             return None;
@@ -112,6 +128,10 @@ impl CapacityLead {
             StepOutcome::Unknown { .. } => Worth::Unknown,
         });
         self.progress.steps.push(step);
+        if open > 0 {
+            self.leftover = true;
+            return None;
+        }
         let load_begin = collector.load_begin?;
         Some(self.go_on(collector, load_begin, now.plus_micros(LEAD_US)))
     }

@@ -128,7 +128,6 @@ impl Conductor<'_> {
         }
     }
 
-    /// Of a backend outside nothing is known.
     /// After each merged second: is the step of the capacity search over, and what comes next?
     fn lead_search(&mut self, now: Instant) {
         if self.collector.phase != Phase::Load {

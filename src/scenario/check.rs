@@ -91,7 +91,7 @@ pub(super) fn newer_version(collector: &Collector<'_>) -> bool {
     let document = collector.document();
     let Content::Map(entries) = document.content(Document::ROOT) else { return false };
     let Some((_, node)) = entries.iter().find(|(key, _)| key == "version") else { return false };
-    let Content::Number(text) = document.content(*node) else { return false };
+    let (Content::Number(text) | Content::Filled(text)) = document.content(*node) else { return false };
     let newer = text.parse::<u64>().is_ok_and(|version| version > VERSION);
     if newer {
         collector.report_with_hint(
@@ -105,7 +105,8 @@ pub(super) fn newer_version(collector: &Collector<'_>) -> bool {
 
 fn version(version: &At<u64>, collector: &Collector<'_>) {
     if version.get().is_some_and(|given| *given != VERSION) {
-        collector.report(version.spot, format!("there is no format version 0; write version: {VERSION}"));
+        let message = format!("there is no such format version; write version: {VERSION}");
+        collector.report(version.spot, message);
     }
 }
 

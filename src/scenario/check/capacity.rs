@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::super::document::Spot;
 use super::super::threshold::{self, Names};
 use super::super::written::{Name, Text};
-use super::super::{Capacity, Group, Load, Spacing, Workload, spelling, warnings};
+use super::super::{Capacity, Group, Load, Metric, Spacing, Workload, spelling, warnings};
 use super::{At, Collector, bounded_rate, given, raw};
 use crate::units::{Rate, Share};
 
@@ -80,7 +80,15 @@ fn pass(
         let spot = Spot::Key(field.spot.node());
         collector.report_with_hint(spot, "at least one condition is needed", hint);
     }
-    items.iter().filter_map(|item| threshold::condition(item, names, collector)).collect()
+    let condition = |item: &At<String>| {
+        let condition = threshold::condition(item, names, collector)?;
+        if condition.metric == Metric::DevicesSucceeded {
+            let message = "`devices_succeeded` is of a whole run, and `pass` judges each step on its own";
+            collector.report_with_hint(item.spot, message, "e.g. rate(succeeded) >= 99.9%");
+        }
+        Some(condition)
+    };
+    items.iter().filter_map(condition).collect()
 }
 
 /// What only shows when groups and workloads are known.
