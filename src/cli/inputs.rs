@@ -33,7 +33,13 @@ pub(super) struct Inputs {
     /// Change a value: its path as messages show it, and the value as YAML, e.g.
     /// groups.sensors.count=500 or 'thresholds=[{expect: p99(latency) < 2s}]'. Can be given several
     /// times.
-    #[arg(long = "set", value_name = "PATH=VALUE", help_heading = "Scenario", env = "FLEETSIM_SET")]
+    #[arg(
+        long = "set",
+        value_name = "PATH=VALUE",
+        help_heading = "Scenario",
+        env = "FLEETSIM_SET",
+        hide_env_values = true // a value may be a secret, and the help shows those of the environment
+    )]
     sets: Vec<String>,
     /// Multiply counts and rates of devices and load, e.g. 0.1 or 10%; thresholds stay as they are.
     #[arg(long, value_name = "FACTOR", value_parser = factor, help_heading = "Scenario", env = "FLEETSIM_SCALE")]
@@ -48,7 +54,8 @@ pub(super) struct Inputs {
         long = "env",
         value_name = "KEY=VALUE",
         help_heading = "Scenario",
-        env = "FLEETSIM_ENV"
+        env = "FLEETSIM_ENV",
+        hide_env_values = true // as above
     )]
     variables: Vec<String>,
     /// A file of variables, KEY=VALUE on each line; -e goes before it.
