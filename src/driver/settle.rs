@@ -22,7 +22,7 @@ pub use pace::Pace;
 /// Records read back before the other tasks of the shard get their turn.
 const BATCH: usize = 64;
 
-/// Reads that a busy target may refuse before a record counts as unreadable: 19 s with the pauses between.
+/// Repetitions of a read that a busy target refuses before its record counts as unreadable: 16 s of pauses.
 const BUSY_ATTEMPTS: u32 = 8;
 
 /// Settles what the ledger has ready until the task is dropped. `holder` knows how a device stands to

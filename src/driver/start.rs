@@ -67,6 +67,7 @@ impl Driver {
             self.ledger.borrow_mut().picked_only_now(job.key, job.picked);
         }
         let give_up = job.waiting_since.plus_micros(self.timeout_us);
+        let mut unsent = 0;
         loop {
             let now = self.clock.now();
             if now >= give_up {
@@ -98,7 +99,12 @@ impl Driver {
             );
             match self.take_answer(&job, answer.await) {
                 Fate::Known => return,
-                Fate::Unsent => {}
+                // A connection may end between two starts; a server that takes connections and closes them again must
+                // not be asked as fast as it can refuse.
+                Fate::Unsent if unsent == 0 => unsent += 1,
+                Fate::Unsent => {
+                    self.clock.sleep_until(self.clock.now().plus_micros(RECONNECT_US).min(give_up)).await;
+                }
                 Fate::Again(error) => return self.send_later(job, error),
             }
         }

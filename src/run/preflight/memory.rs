@@ -37,10 +37,16 @@ fn fits(devices: u64, per_device: u64, free: u64) -> Result<(), PreflightError> 
 fn free() -> Option<u64> {
     let machine = available(&fs::read_to_string("/proc/meminfo").ok()?)?;
     let number = |path: &str| fs::read_to_string(path).ok()?.trim().parse::<u64>().ok();
+    // The page cache of files that nobody reads now counts as used, and goes as soon as somebody wants its room.
+    let cached = fs::read_to_string("/sys/fs/cgroup/memory.stat").ok().and_then(|stat| idle_cache(&stat));
     let group = number("/sys/fs/cgroup/memory.max")
         .zip(number("/sys/fs/cgroup/memory.current"))
-        .map(|(most, used)| most.saturating_sub(used));
+        .map(|(most, used)| most.saturating_sub(used.saturating_sub(cached.unwrap_or(0))));
     Some(group.map_or(machine, |group| group.min(machine)))
+}
+
+fn idle_cache(stat: &str) -> Option<u64> {
+    stat.lines().find_map(|line| line.strip_prefix("inactive_file "))?.trim().parse().ok()
 }
 
 fn available(meminfo: &str) -> Option<u64> {
@@ -66,5 +72,7 @@ mod tests {
         let text = "MemTotal:       16316412 kB\nMemFree:         1 kB\nMemAvailable:    8000000 kB\n";
         assert_eq!(available(text), Some(8_192_000_000));
         assert_eq!(available("MemTotal: 1 kB\n"), None);
+        assert_eq!(idle_cache("anon 5\ninactive_file 4096\nactive_file 1\n"), Some(4096));
+        assert_eq!(idle_cache("anon 5\n"), None);
     }
 }
