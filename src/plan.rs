@@ -109,11 +109,6 @@ impl Plan {
         self.scenario.groups[usize::from(device.group)].client_id.render(device.index, self.seed.0)
     }
 
-    /// Appends a device's client id to `out`.
-    pub fn write_client_id(&self, device: DeviceId, out: &mut String) {
-        self.scenario.groups[usize::from(device.group)].client_id.write(device.index, self.seed.0, out);
-    }
-
     /// As what and by which name executions go to a device.
     pub fn target(&self, device: DeviceId) -> (TargetKind, String) {
         let group = &self.scenario.groups[usize::from(device.group)];
