@@ -13,6 +13,7 @@ mod snapshot;
 mod statistics;
 mod windows;
 
+pub use crate::control::Tempo;
 pub use capacity::{CapacityAnswer, CapacityProgress, CapacityStep, StepLimit, StepOutcome};
 pub use histogram::{Histogram, Percentile};
 pub use names::{Class, Finding, Outcome, Span};

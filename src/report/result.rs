@@ -144,6 +144,10 @@ pub struct Run {
     pub clock: String,
     /// Whether the user stopped it.
     pub stopped: bool,
+    /// Whether somebody paused the load or changed its rate while it went on: `events` says when and how.
+    /// Such a run is not the scenario's, and is compared with none.
+    #[serde(default)]
+    pub steered: bool,
     /// Why it could not be done.
     pub problem: Option<String>,
 }

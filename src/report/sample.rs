@@ -12,7 +12,7 @@ use crate::scenario::{
 };
 use crate::stats::{
     Anomaly, Class, CpuUse, Event, Finding, GroupGauge, Outcome, Part, Phase, Second, Series, Shape,
-    Snapshot, Span, Statistics,
+    Snapshot, Span, Statistics, Tempo,
 };
 use crate::verdict::judge;
 
@@ -103,6 +103,8 @@ pub fn empty(phase: Phase, elapsed_s: u64) -> Snapshot {
         cpu: CpuUse::default(),
         report_gap: Duration::ZERO,
         stopped: false,
+        tempo: Tempo::PLANNED,
+        steered: false,
         capacity: None,
         faults: std::collections::BTreeMap::default(),
         events: Arc::default(),

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::backend::FaultCounts;
 use crate::clock::Instant;
+use crate::control::Tempo;
 use crate::driver::{Release, RolloutControl, RolloutStep};
 use crate::stats::{
     Anomaly, CapacityProgress, CpuUse, Event, GroupGauge, Part, Percentile, Phase, RolloutProgress, Second,
@@ -73,6 +74,9 @@ pub(super) struct Collector {
     pub load_begin: Option<Instant>,
     pub phase: Phase,
     pub stopped: bool,
+    /// How fast the load is played now, and whether that was ever another than planned.
+    pub tempo: Tempo,
+    pub steered: bool,
 }
 
 impl Collector {
@@ -112,6 +116,8 @@ impl Collector {
             load_begin: None,
             phase: Phase::Connect,
             stopped: false,
+            tempo: Tempo::PLANNED,
+            steered: false,
         }
     }
 
@@ -315,6 +321,8 @@ impl Collector {
             cpu: self.cpu,
             report_gap: self.report_gap,
             stopped: self.stopped,
+            tempo: self.tempo,
+            steered: self.steered,
             capacity: self.capacity.clone(),
             faults: self.backend_faults.clone(),
             events: Arc::new(self.events.clone()),

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::control::Tempo;
+
 use super::{CapacityProgress, Finding, RolloutProgress, Series, Shape, Statistics, StuckDevice};
 
 /// Where a run is.
@@ -150,6 +152,10 @@ pub struct Snapshot {
     pub report_gap: Duration,
     /// Somebody asked the run to stop: what fell due meanwhile and was not sent was not sent by wish.
     pub stopped: bool,
+    /// What is in force of what people have asked: whether the load waits, and how fast its clock runs.
+    pub tempo: Tempo,
+    /// Somebody has paused the load or changed its rate: it is not the scenario's any more.
+    pub steered: bool,
     /// How the capacity search stands, in a run that has one.
     pub capacity: Option<Arc<CapacityProgress>>,
     /// Faults that the embedded backend has injected because the scenario says so, by name.

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::scenario::{Variables, parse};
-use crate::stats::{CpuUse, Finding, Outcome, Part, Series, Statistics};
+use crate::stats::{CpuUse, Finding, Outcome, Part, Series, Statistics, Tempo};
 use crate::units::MICROS_PER_SECOND;
 
 // Indices of the groups and workloads of `scenario`.
@@ -51,6 +51,8 @@ fn snapshot(phase: Phase, totals: Statistics) -> Snapshot {
         cpu: CpuUse::default(),
         report_gap: Duration::ZERO,
         stopped: false,
+        tempo: Tempo::PLANNED,
+        steered: false,
         capacity: None,
         faults: std::collections::BTreeMap::default(),
         events: Arc::default(),

@@ -20,7 +20,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     // One type for TCP and pipe, so that backend, fleet and driver do not each have their own.
     ("transport", &["pipe"]),
     ("mqtt", &["units", "clock"]),
-    ("stats", &["units", "clock"]),
+    // `control`: a snapshot says which tempo is in force, in the words in which it was asked for.
+    ("stats", &["units", "clock", "control"]),
     ("scenario", &["units", "dist", "protocol", "stats"]),
     ("verdict", &["units", "stats", "scenario"]),
     // `stats`: which span a threshold is about, to say that the planned delays alone break it.

@@ -93,6 +93,7 @@ fn run(report: &RunReport) -> Run {
         target: report.target.clone(),
         clock: if report.is_virtual { "virtual" } else { "real" }.to_owned(),
         stopped: report.stopped,
+        steered: report.snapshot.steered,
         problem: report.problem.clone(),
     }
 }
