@@ -5,6 +5,7 @@
 //! judges or writes reads a [`Snapshot`] and nothing else.
 
 mod capacity;
+mod heat;
 mod histogram;
 mod names;
 mod rollout;
@@ -15,6 +16,7 @@ mod windows;
 
 pub use crate::control::Tempo;
 pub use capacity::{CapacityAnswer, CapacityProgress, CapacityStep, StepLimit, StepOutcome};
+pub use heat::HeatColumn;
 pub use histogram::{Histogram, Percentile};
 pub use names::{Class, Finding, Outcome, Span};
 pub use rollout::{

@@ -59,6 +59,9 @@ pub struct RunResult {
     pub spans: Vec<SpanResult>,
     /// One point a second; a day at most, older points left out.
     pub series: Vec<Point>,
+    /// The largest latency that each cell of a point's `heat` holds, in µs.
+    #[serde(default)]
+    pub heat_edges_us: Vec<u64>,
     /// Latency in windows of ten seconds (longer in runs beyond an hour), for comparing runs.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub windows: Vec<WindowResult>,
@@ -297,12 +300,18 @@ pub struct Point {
     pub succeeded: u64,
     /// Decided otherwise in it.
     pub other: u64,
+    /// Every execution that was decided in it, by class; classes without one are left out.
+    #[serde(skip_serializing_if = "IndexMap::is_empty", default)]
+    pub classes: IndexMap<String, u32>,
     /// Due and not decided at its end.
     pub in_flight: u64,
     /// Devices subscribed at its end.
     pub online: u64,
     /// Of what ended in it, every outcome, warm-up included.
     pub latency_us: PointLatency,
+    /// The same latencies as counts between the edges of `heat_edges_us`; absent when nothing ended.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub heat: Option<HeatResult>,
     /// In µs.
     pub schedule_lag_us_p99: Option<u64>,
     /// In µs.
@@ -325,6 +334,15 @@ pub struct WindowResult {
     pub group: String,
     /// `latency` of every sample: HdrHistogram V2, compressed, in base64.
     pub hdr_v2_base64: String,
+}
+
+/// How many latencies of a second lie between neighbouring edges; empty cells at both ends are left out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeatResult {
+    /// The cell that the first count belongs to, from 0.
+    pub from: usize,
+    /// One count per cell.
+    pub counts: Vec<u32>,
 }
 
 /// Latency within one second, in µs; `null` when nothing ended.

@@ -11,8 +11,8 @@ use crate::scenario::{
     Aggregate, Comparison, Driver, Embedded, Metric, Scenario, Target, Threshold, Transport,
 };
 use crate::stats::{
-    Anomaly, Class, CpuUse, Event, Finding, GroupGauge, Outcome, Part, Phase, Second, Series, Shape,
-    Snapshot, Span, Statistics, Tempo,
+    Anomaly, Class, CpuUse, Event, Finding, GroupGauge, HeatColumn, Outcome, Part, Phase, Second, Series,
+    Shape, Snapshot, Span, Statistics, Tempo,
 };
 use crate::verdict::judge;
 
@@ -235,16 +235,30 @@ fn second(number: u64) -> Second {
         started: if loaded { 100 } else { 0 },
         succeeded: if loaded { 96 + number % 4 } else { 0 },
         other: if loaded { number % 4 } else { 0 },
+        classes: Class::ALL.map(|class| match class {
+            Class::Succeeded if loaded => 96 + u32::try_from(number % 4).unwrap(),
+            Class::Failed if loaded => u32::try_from(number % 4).unwrap(),
+            _ => 0,
+        }),
         in_flight: if loaded { 3 } else { 0 },
         online: (number + 1).min(4) * 250 / 4,
         latency_us_p50: latency(31_000),
         latency_us_p95: latency(98_000),
         latency_us_p99: latency(161_000),
         latency_us_max: latency(if number == 15 { 900_000 } else { 190_000 }),
+        heat: if loaded { heat(number) } else { HeatColumn::default() },
         schedule_lag_us_p99: latency(400),
         device_lag_us_p99: latency(1_100),
         cpu: CpuUse { busiest_shard: 0.3 + 0.01 * (number % 7) as f64, generator: 0.31, backend: 0.22 },
     }
+}
+
+/// A hundred latencies between 12 ms and 190 ms, a few slower ones in second 15.
+fn heat(number: u64) -> HeatColumn {
+    let mut histogram = crate::stats::Histogram::default();
+    let slowest = if number == 15 { 900_000 } else { 190_000 };
+    (0..100).for_each(|n| histogram.record(spread(12_000, slowest, n + 37 * number)));
+    HeatColumn::of(&histogram)
 }
 
 fn warm_up(statistics: &mut Statistics) {

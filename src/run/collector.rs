@@ -11,8 +11,8 @@ use crate::clock::Instant;
 use crate::control::Tempo;
 use crate::driver::{Release, RolloutControl, RolloutStep};
 use crate::stats::{
-    Anomaly, CapacityProgress, CpuUse, Event, GroupGauge, Part, Percentile, Phase, RolloutProgress, Second,
-    Series, Shape, Snapshot, Span, Statistics, StuckDevice,
+    Anomaly, CapacityProgress, Class, CpuUse, Event, GroupGauge, HeatColumn, Part, Percentile, Phase,
+    RolloutProgress, Second, Series, Shape, Snapshot, Span, Statistics, StuckDevice,
 };
 use crate::units::MICROS_PER_SECOND;
 
@@ -253,7 +253,7 @@ impl Collector {
             counts
         };
         let counts = both(second);
-        let succeeded = counts.class(crate::stats::Class::Succeeded);
+        let succeeded = counts.class(Class::Succeeded);
         let latency = |p| second.recent_latency.percentile(Percentile(p));
         let lag = |span| second.merged(span, None, None, None).percentile(Percentile(99.0));
         Second {
@@ -263,12 +263,14 @@ impl Collector {
             started: counts.started,
             succeeded,
             other: counts.decided() - succeeded,
+            classes: Class::ALL.map(|class| u32::try_from(counts.class(class)).unwrap_or(u32::MAX)),
             in_flight: both(&self.totals).open(),
             online: self.shards.iter().flat_map(|shard| &shard.online).sum(),
             latency_us_p50: latency(50.0),
             latency_us_p95: latency(95.0),
             latency_us_p99: latency(99.0),
             latency_us_max: second.recent_latency.max(),
+            heat: HeatColumn::of(&second.recent_latency),
             schedule_lag_us_p99: lag(Span::ScheduleLag),
             device_lag_us_p99: lag(Span::DeviceLag),
             cpu: self.cpu,

@@ -111,6 +111,19 @@ impl Histogram {
         self.clipped
     }
 
+    /// Calls `with` for every value told apart and how often it was recorded; kept samples one by one. The
+    /// value is the lowest of those that are not told apart, as [`Histogram::min`] gives it.
+    pub fn for_each(&self, mut with: impl FnMut(u64, u64)) {
+        match &self.samples {
+            Samples::Kept(kept) => kept.iter().for_each(|us| with(scale().lowest_equivalent(*us), 1)),
+            Samples::Counted(counts) => {
+                for value in counts.iter_recorded() {
+                    with(counts.lowest_equivalent(value.value_iterated_to()), value.count_at_value());
+                }
+            }
+        }
+    }
+
     /// The samples as counts, for iteration over buckets and for serialisation.
     pub fn counts(&self) -> Cow<'_, hdrhistogram::Histogram<u64>> {
         match &self.samples {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::{Second, Statistics, Window, Windows};
 
 /// Points in a piece: 75 KB, copied at most once a snapshot.
-const PIECE: usize = 512;
+const PIECE: usize = 256;
 
 /// The newest points of a run, at most [`Series::KEPT`]; older ones leave first.
 #[derive(Debug, Clone, Default)]
@@ -103,12 +103,14 @@ mod tests {
             started: 0,
             succeeded: 0,
             other: 0,
+            classes: [0; crate::stats::Class::ALL.len()],
             in_flight: 0,
             online: 0,
             latency_us_p50: None,
             latency_us_p95: None,
             latency_us_p99: None,
             latency_us_max: None,
+            heat: crate::stats::HeatColumn::default(),
             schedule_lag_us_p99: None,
             device_lag_us_p99: None,
             cpu: CpuUse::default(),

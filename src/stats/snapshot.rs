@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use crate::control::Tempo;
 
-use super::{CapacityProgress, Finding, RolloutProgress, Series, Shape, Statistics, StuckDevice};
+use super::{
+    CapacityProgress, Class, Finding, HeatColumn, RolloutProgress, Series, Shape, Statistics, StuckDevice,
+};
 
 /// Where a run is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -71,6 +73,8 @@ pub struct Second {
     pub succeeded: u64,
     /// Decided otherwise in it (refused, failed, timed out, …).
     pub other: u64,
+    /// Every execution that was decided in it, by class in the order of [`Class::ALL`].
+    pub classes: [u32; Class::ALL.len()],
     /// Due and not decided at its end.
     pub in_flight: u64,
     /// Devices subscribed at its end.
@@ -83,6 +87,8 @@ pub struct Second {
     pub latency_us_p99: Option<u64>,
     /// Largest, in µs.
     pub latency_us_max: Option<u64>,
+    /// The same latencies as a column of a heat map.
+    pub heat: HeatColumn,
     /// 99th percentile of `schedule_lag` of measured executions that ended in it, in µs.
     pub schedule_lag_us_p99: Option<u64>,
     /// 99th percentile of `device_lag`, in µs.

@@ -9,14 +9,14 @@ use indexmap::IndexMap;
 
 use super::{
     Accounting, AnomalyResult, CpuResult, EnvironmentResult, EventResult, FindingResult, Generator,
-    GroupResult, Ledger, Percentiles, Point, PointLatency, Run, RunResult, SCHEMA, ScenarioResult,
-    SpanResult, ThresholdResult, Tool, Totals, VERSION, WallClockResult, WindowResult,
+    GroupResult, HeatResult, Ledger, Percentiles, Point, PointLatency, Run, RunResult, SCHEMA,
+    ScenarioResult, SpanResult, ThresholdResult, Tool, Totals, VERSION, WallClockResult, WindowResult,
 };
 use crate::report::RunReport;
 use crate::scenario::{Aggregate, Metric, Threshold};
 use crate::stats::{
-    Anomaly, Class, Counts, CpuUse, Finding, Histogram, Outcome, Part, Percentile, Phase, Second, Snapshot,
-    Span,
+    Anomaly, Class, Counts, CpuUse, Finding, HeatColumn, Histogram, Outcome, Part, Percentile, Phase, Second,
+    Snapshot, Span,
 };
 
 /// The result of a run as plain values.
@@ -39,6 +39,7 @@ pub fn run_result(report: &RunReport) -> RunResult {
         workloads: named(&snapshot.shape.workloads, |w| totals(snapshot, Some(w), None)),
         spans: spans(snapshot),
         series: snapshot.series.iter().map(|second| point(second, report)).collect(),
+        heat_edges_us: (0..HeatColumn::CELLS).map(HeatColumn::edge_us).collect(),
         windows: windows(snapshot),
         noted: snapshot.totals.noted.iter().map(|(what, n)| ((*what).to_owned(), *n)).collect(),
         rollouts: super::rollouts::rollouts(snapshot),
@@ -261,6 +262,12 @@ fn point(second: &Second, report: &RunReport) -> Point {
         started: second.started,
         succeeded: second.succeeded,
         other: second.other,
+        classes: Class::ALL
+            .into_iter()
+            .zip(second.classes)
+            .filter(|(_, count)| *count > 0)
+            .map(|(class, count)| (class.name().to_owned(), count))
+            .collect(),
         in_flight: second.in_flight,
         online: second.online,
         latency_us: PointLatency {
@@ -269,6 +276,7 @@ fn point(second: &Second, report: &RunReport) -> Point {
             p99: second.latency_us_p99,
             max: second.latency_us_max,
         },
+        heat: second.heat.filled().map(|(from, counts)| HeatResult { from, counts: counts.to_vec() }),
         schedule_lag_us_p99: second.schedule_lag_us_p99,
         device_lag_us_p99: second.device_lag_us_p99,
         cpu: cpu(second.cpu, report),
