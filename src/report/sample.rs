@@ -75,6 +75,7 @@ pub fn done() -> Snapshot {
         execution_id: Some("0b8ddc3c-9f2e-4d8a-8f0f-2f6c1f6f7a10".to_owned()),
         device: "flaky-00012".to_owned(),
         workload: 0,
+        group: 1,
         finding: Finding::Lost,
         explained: false,
         planned_us: 12_345_678,

@@ -327,6 +327,7 @@ impl Shard {
             execution_id: anomaly.execution_id.map(|id| id.to_string()),
             device: device.map(|device| self.plan.target(device).1).unwrap_or_default(),
             workload: usize::from(anomaly.origin.workload),
+            group: usize::from(anomaly.origin.group),
             finding: anomaly.finding,
             explained: anomaly.explained,
             planned_us: anomaly.planned_at.micros_since(self.load_begin.unwrap_or(self.epoch)),

@@ -157,6 +157,8 @@ pub struct RateStep {
 pub struct StuckDevice {
     /// Index of the workload.
     pub workload: usize,
+    /// Index of its group.
+    pub group: usize,
     /// Its place among all devices: what lists are ordered by.
     pub number: u64,
     /// Its client id.

@@ -106,6 +106,8 @@ pub struct Anomaly {
     pub device: String,
     /// Workload by index.
     pub workload: usize,
+    /// The device's group by index.
+    pub group: usize,
     /// What was found.
     pub finding: Finding,
     /// Whether a planned behaviour, fault or disconnect explains it.

@@ -235,6 +235,7 @@ impl Released {
                 };
                 Some(StuckDevice {
                     workload: self.workload,
+                    group: usize::from(device.group),
                     number: self.plan.fleet_number(device),
                     device: self.plan.client_id(device),
                     last,

@@ -65,6 +65,7 @@ fn anomalies(from: usize, count: usize) -> Vec<Anomaly> {
         execution_id: None,
         device: n.to_string(),
         workload: 0,
+        group: 0,
         finding: Finding::Lost,
         explained: false,
         planned_us: 0,
