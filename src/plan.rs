@@ -8,6 +8,7 @@ mod arrivals;
 mod candidates;
 mod connection;
 mod decision;
+mod doubts;
 mod fingerprint;
 mod forecast;
 mod link;

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use crate::exit::Exit;
 use crate::plan::{Forecast, Plan, stage_count};
-use crate::scenario::{BatchSize, IncreaseAfter, Level, Load, Rollout, Scenario, Spacing, Stage};
+use crate::scenario::{
+    BatchSize, IncreaseAfter, Level, Load, Retry, Rollout, Scenario, Spacing, Stage, TimelineEvent, Workload,
+};
 use crate::seed::Seed;
 use crate::units::{Rate, human_count, human_micros, micros};
 
@@ -79,10 +81,35 @@ fn in_short(scenario: &Scenario) -> String {
     let plan = Plan::new(Arc::new(scenario.clone()), Seed(0));
     let executions = human_count(plan.planned_total());
     match plan.load_us() {
-        Some(us) => {
+        Some(us) if !scenario.workloads.iter().any(|workload| workload.load.follows_feedback()) => {
             format!("{devices} devices, {executions} executions planned, load of {}", human_micros(us))
         }
-        None => format!("{devices} devices, at least {executions} executions, as feedback has it"),
+        load_us => {
+            let several = scenario.workloads.len() > 1;
+            let of = |(number, workload): (usize, &Workload)| {
+                let name = if several { format!("{}: ", workload.name) } else { String::new() };
+                name + &starts(&plan, number)
+            };
+            let starts: Vec<String> = scenario.workloads.iter().enumerate().map(of).collect();
+            let load = load_us.map(|us| format!(", load of {}", human_micros(us))).unwrap_or_default();
+            format!("{devices} devices, {}{load}", starts.join("; "))
+        }
+    }
+}
+
+/// How many executions a workload starts, or what is known of it where feedback decides.
+fn starts(plan: &Plan, number: usize) -> String {
+    let planned = human_count(plan.planned(number));
+    match &plan.scenario().workloads[number].load {
+        Load::ArrivalRate(_) | Load::Once(_) => format!("{planned} executions"),
+        Load::Concurrency(_) => format!("as many executions as come back, at most {planned} in flight"),
+        Load::Rollout(load) => {
+            let retries = if load.retry == Retry::default() { "" } else { " plus retries" };
+            format!("at most {planned} executions{retries}")
+        }
+        Load::Capacity(load) => {
+            format!("as many executions as a search from {} to {} takes", load.from, load.to)
+        }
     }
 }
 
@@ -108,11 +135,15 @@ fn plan_text(plan: &Plan) -> String {
         text.push('\n');
     };
     for (number, workload) in scenario.workloads.iter().enumerate() {
-        let planned = human_count(plan.planned(number));
-        line(format_args!(
-            "  workload {}  planned {planned}  arrivals {}",
-            workload.name, fingerprint.arrivals[number]
-        ));
+        let start = plan.scenario().workloads[number].start_after;
+        let after =
+            if start.is_zero() { String::new() } else { format!(" after {}", human_micros(micros(start))) };
+        if workload.load.follows_feedback() {
+            line(format_args!("  workload {}  {}{after}", workload.name, starts(plan, number)));
+        } else {
+            let (planned, arrivals) = (human_count(plan.planned(number)), &fingerprint.arrivals[number]);
+            line(format_args!("  workload {}  planned {planned}{after}  arrivals {arrivals}", workload.name));
+        }
         for shape in load_lines(&workload.load) {
             line(format_args!("    {shape}"));
         }
@@ -139,29 +170,50 @@ fn plan_text(plan: &Plan) -> String {
             ));
         }
     }
+    for (at_us, words) in happenings(plan) {
+        line(format_args!("  timeline {}  {words}", human_micros(at_us)));
+    }
     for expectation in expectations(&forecast) {
         line(format_args!("  {expectation}"));
     }
     text
 }
 
+/// The timeline in the order of its instants: `disconnect of 40 devices for 10s, until 1m10s`.
+fn happenings(plan: &Plan) -> Vec<(u64, String)> {
+    let happening = |(number, event): (usize, &TimelineEvent)| {
+        let at_us = micros(event.at);
+        let until = if event.lasts.is_zero() {
+            String::new()
+        } else {
+            format!(", until {}", human_micros(micros(event.at + event.lasts)))
+        };
+        (at_us, format!("{}{until}", plan.event_words(number)))
+    };
+    let mut all: Vec<(u64, String)> = plan.timeline().iter().enumerate().map(happening).collect();
+    all.sort_by_key(|(at_us, _)| *at_us);
+    all
+}
+
 /// What is expected of the run as a whole, a line each.
 fn expectations(forecast: &Forecast) -> [String; 2] {
-    let more = if forecast.has_feedback { ", and what feedback starts" } else { "" };
-    let in_flight = format!(
-        "expected in flight at the peak: about {}{more}",
-        human_count(rounded(forecast.in_flight.ceil()))
-    );
-    let (connect, drain) = (human_micros(forecast.connect_us), human_micros(forecast.drain_us));
+    let in_flight =
+        format!("expected in flight at the peak: about {}", human_count(rounded(forecast.in_flight.ceil())));
+    let drain = human_micros(forecast.drain_us);
+    // Without a rate or a delay it is as fast as machine and target are, which the scenario does not say.
+    let connect = match forecast.connect_us {
+        0 => "connect as fast as the target answers".to_owned(),
+        us => format!("connect {}", human_micros(us)),
+    };
     let time = match forecast.load_us {
         Some(load_us) => format!(
-            "expected run time: about {} (connect {connect}, load {}, drain up to {drain})",
+            "expected run time: about {} ({connect}, load {}, drain up to {drain})",
             human_micros(forecast.connect_us + load_us + forecast.drain_us),
             human_micros(load_us)
         ),
-        None => format!(
-            "expected run time: depends on feedback (connect {connect}, then the load, drain up to {drain})"
-        ),
+        None => {
+            format!("expected run time: depends on feedback ({connect}, then the load, drain up to {drain})")
+        }
     };
     [in_flight, time]
 }

@@ -28,6 +28,8 @@ pub(super) enum Template {
     Rollout,
     /// A gate for every merge: under a minute, the same plan every time.
     Ci,
+    /// The highest rate that holds, and what breaks first.
+    Capacity,
 }
 
 impl Template {
@@ -36,6 +38,7 @@ impl Template {
             Self::Quickstart => include_str!("init/quickstart.yaml"),
             Self::Rollout => include_str!("init/rollout.yaml"),
             Self::Ci => include_str!("init/ci.yaml"),
+            Self::Capacity => include_str!("init/capacity.yaml"),
         }
     }
 

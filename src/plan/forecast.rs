@@ -2,9 +2,8 @@
 //! long it takes. Arithmetic on planned rates and on some of the very decisions that the run will
 //! make; what feedback decides is not in it.
 
-use crate::scenario::{Aggregate, Comparison, Load, Metric, OutcomeKind, Threshold, Workload};
-use crate::stats::Span;
-use crate::units::{human_micros, micros};
+use crate::scenario::{Load, OutcomeKind, Workload};
+use crate::units::micros;
 
 use super::{Decision, DeviceId, Plan};
 
@@ -16,10 +15,8 @@ const DECISIONS: u32 = 2_000;
 pub struct Forecast {
     /// By group.
     pub groups: Vec<GroupForecast>,
-    /// Executions open at once at the peak, of the loads whose rate is planned.
+    /// Executions open at once at the peak; with feedback, as many as it lets start.
     pub in_flight: f64,
-    /// Whether feedback decides when some load starts executions.
-    pub has_feedback: bool,
     /// Until every device is connected, in µs, as far as the scenario says.
     pub connect_us: u64,
     /// How long executions fall due, in µs; `None` where feedback decides.
@@ -40,7 +37,7 @@ pub struct GroupForecast {
 }
 
 /// How executions of a group go, by some of its decisions.
-struct Sample {
+pub(super) struct Sample {
     decisions: Vec<Decision>,
 }
 
@@ -61,7 +58,6 @@ impl Plan {
         Forecast {
             groups: groups.collect(),
             in_flight: (0..self.scenario.workloads.len()).map(|w| self.in_flight(w, &samples)).sum(),
-            has_feedback: self.scenario.workloads.iter().any(|workload| workload.load.follows_feedback()),
             connect_us: connects.max().unwrap_or(0),
             load_us: self.load_us(),
             drain_us: drains
@@ -71,12 +67,8 @@ impl Plan {
         }
     }
 
-    /// Thresholds that the configured delays alone fail, a sentence for each.
-    pub fn doubts(&self) -> Vec<String> {
-        self.scenario.thresholds.iter().filter_map(|threshold| self.hopeless(threshold)).collect()
-    }
-
-    fn sample_of(&self, group: usize) -> Sample {
+    /// Some of a group's decisions.
+    pub(super) fn sample_of(&self, group: usize) -> Sample {
         let count = self.scenario.groups[group].count;
         let number = u16::try_from(group).unwrap_or(u16::MAX);
         let decision = |n: u32| {
@@ -115,7 +107,14 @@ impl Plan {
             Load::Concurrency(_) => self.planned(number) as f64,
             // How many will start is not known, only how fast.
             Load::Capacity(_) => self.peak_rate(number, workload) * open_us / 1e6,
-            _ => (self.peak_rate(number, workload) * open_us / 1e6).min(self.planned(number) as f64),
+            // At the fastest it may get, and never more than it has devices.
+            Load::Rollout(ref load) => {
+                let fastest = load.growth.map_or(load.base_rate, |growth| growth.max_rate).per_second();
+                (fastest * open_us / 1e6).min(self.planned(number) as f64)
+            }
+            Load::ArrivalRate(_) | Load::Once(_) => {
+                (self.peak_rate(number, workload) * open_us / 1e6).min(self.planned(number) as f64)
+            }
         }
     }
 
@@ -135,37 +134,6 @@ impl Plan {
     fn part(&self, workload: &Workload, group: usize) -> f64 {
         let devices = |index: usize| f64::from(self.scenario.groups[index].count);
         devices(group) / workload.groups.iter().map(|index| devices(*index)).sum::<f64>()
-    }
-
-    /// A percentile of the latency cannot be shorter than that of the devices' own delays.
-    fn hopeless(&self, threshold: &Threshold) -> Option<String> {
-        let Aggregate::Percentile(percentile) = threshold.aggregate else { return None };
-        let upper = matches!(threshold.comparison, Comparison::Less | Comparison::LessOrEqual);
-        if threshold.metric != Metric::Span(Span::Latency) || !upper {
-            return None;
-        }
-        let reached = |group: &usize| {
-            let mut workloads = self.scenario.workloads.iter().enumerate();
-            workloads.any(|(number, workload)| {
-                workload.groups.contains(group) && threshold.workload.is_none_or(|only| only == number)
-            })
-        };
-        let groups =
-            (0..self.scenario.groups.len()).filter(|group| threshold.group.is_none_or(|g| g == *group));
-        // Without a label the fastest group says what is possible at best.
-        let least_us = groups
-            .filter(reached)
-            .filter_map(|group| self.sample_of(group).surely_above_us(percentile / 100.0))
-            .min()?;
-        #[expect(clippy::cast_precision_loss, reason = "delays far below 2^53")]
-        let is_hopeless = least_us as f64 > threshold.limit;
-        is_hopeless.then(|| {
-            format!(
-                "`{}` cannot hold: the devices' own delays alone have a p{percentile} of at least {}",
-                threshold.text,
-                human_micros(least_us)
-            )
-        })
     }
 }
 
@@ -210,6 +178,26 @@ impl Sample {
         last.max().unwrap_or(0)
     }
 
+    /// The part of the answers that come within no time-out of this length, of those that are to come in
+    /// time; 0 where none is.
+    #[expect(clippy::cast_precision_loss, reason = "a few thousand decisions")]
+    pub(super) fn part_after(&self, timeout_us: u64) -> f64 {
+        let in_time =
+            |decision: &&Decision| !matches!(decision.kind, OutcomeKind::NoAnswer | OutcomeKind::Late);
+        let answers: Vec<u64> = self.decisions.iter().filter(in_time).map(Decision::answer_us).collect();
+        let after = answers.iter().filter(|us| **us >= timeout_us).count();
+        if answers.is_empty() { 0.0 } else { after as f64 / answers.len() as f64 }
+    }
+
+    /// The mean of the successful answers, in µs; `None` where none is.
+    #[expect(clippy::cast_precision_loss, reason = "delays far below 2^53")]
+    pub(super) fn mean_answer_us(&self) -> Option<f64> {
+        let succeeds = |decision: &&Decision| decision.kind == OutcomeKind::Succeeded;
+        let answers: Vec<u64> = self.decisions.iter().filter(succeeds).map(Decision::answer_us).collect();
+        let count = answers.len() as f64;
+        (!answers.is_empty()).then(|| answers.iter().map(|us| *us as f64).sum::<f64>() / count)
+    }
+
     /// What this quantile of the successful answers surely exceeds: twice its standard error below it.
     #[expect(
         clippy::cast_precision_loss,
@@ -217,7 +205,7 @@ impl Sample {
         clippy::cast_sign_loss,
         reason = "a few thousand decisions"
     )]
-    fn surely_above_us(&self, quantile: f64) -> Option<u64> {
+    pub(super) fn surely_above_us(&self, quantile: f64) -> Option<u64> {
         let succeeds = |decision: &&Decision| decision.kind == OutcomeKind::Succeeded;
         let mut answers: Vec<u64> = self.decisions.iter().filter(succeeds).map(Decision::answer_us).collect();
         answers.sort_unstable();
@@ -274,9 +262,18 @@ mod tests {
             (forecast.connect_us, forecast.load_us, forecast.drain_us),
             (2_000_000, Some(10_000_000), 400_000)
         );
-        assert!(!forecast.has_feedback);
         let parallel = plan("{ delay: 400ms, max_parallel: 4 }", STAGES, "[]").forecast();
         assert!(near(parallel.groups[0].utilisation, 0.05), "{parallel:?}");
+    }
+
+    #[test]
+    fn a_rollout_has_no_more_open_than_its_fastest_rate_and_its_devices_let() {
+        let rollout = "{ rollout: { base_rate: 1/s, max_rate: 8/s, increase_after: { notified: 10 } } }";
+        assert!(near(plan("{ delay: 10ms }", rollout, "[]").forecast().in_flight, 0.08));
+        assert!(near(
+            plan("{ delay: 400s, outcomes: { no_answer: 100% } }", rollout, "[]").forecast().in_flight,
+            8.06
+        ));
     }
 
     #[test]
@@ -285,29 +282,5 @@ mod tests {
         assert!(near(forecast.groups[0].busy_us, 200_000.0), "{forecast:?}");
         assert!(near(forecast.in_flight, 50.0 * (0.5 * 0.4 + 0.5 * 4.0) + 150.0 * 0.01), "{forecast:?}");
         assert_eq!(forecast.drain_us, 4_000_000);
-    }
-
-    #[test]
-    fn a_threshold_that_the_delays_alone_break_is_a_doubt() {
-        let doubts = |behavior: &str, expect: &str| {
-            plan(behavior, STAGES, &format!("[{{ expect: \"{expect}\" }}]")).doubts()
-        };
-        let slow = "{ delay: 300ms..700ms }";
-        assert_eq!(
-            doubts(slow, "p99(latency{group=a}) < 500ms").len(),
-            1,
-            "{:?}",
-            doubts(slow, "p99(latency{group=a}) < 500ms")
-        );
-        for possible in [
-            "p99(latency{group=a}) < 720ms",
-            "p50(latency{group=a}) < 510ms",
-            "p99(latency) < 500ms",
-            "p99(latency{group=a}) > 100ms",
-            "p99(confirm{group=a}) < 5ms",
-        ] {
-            assert_eq!(doubts(slow, possible), Vec::<String>::new(), "{possible}");
-        }
-        assert_eq!(doubts("{ delay: 10ms, accept_delay: 1s }", "p50(latency{group=a}) < 1s").len(), 1);
     }
 }

@@ -1,8 +1,9 @@
 //! Which devices an event of the timeline happens to. The draw is for the event's place in the file, so an
 //! event added at the end changes no other.
 
-use crate::scenario::TimelineEvent;
+use crate::scenario::{TimelineAction, TimelineEvent};
 use crate::seed::Purpose;
+use crate::units::{human_count, human_micros, micros};
 
 use super::{DeviceId, Plan};
 
@@ -30,5 +31,21 @@ impl Plan {
             return happens.groups.iter().map(|group| u64::from(self.scenario.groups[*group].count)).sum();
         }
         self.devices().filter(|device| self.is_hit(event, *device)).count() as u64
+    }
+
+    /// The event of that place in words: `disconnect of 40 devices for 10s`.
+    pub fn event_words(&self, event: usize) -> String {
+        let Some(happens) = self.scenario.timeline.get(event) else { return String::new() };
+        let mut words = vec![happens.action.name().to_owned()];
+        if !happens.action.is_of_backend() {
+            words.push(format!("of {} devices", human_count(self.hit_count(event))));
+        }
+        if let TimelineAction::Slow { times } = happens.action {
+            words.push(format!("by {times}"));
+        }
+        if !happens.lasts.is_zero() {
+            words.push(format!("for {}", human_micros(micros(happens.lasts))));
+        }
+        words.join(" ")
     }
 }

@@ -6,8 +6,8 @@ use std::collections::VecDeque;
 use crate::backend::{Outage, OutageKind};
 use crate::clock::Instant;
 use crate::plan::Plan;
-use crate::scenario::{TimelineAction, TimelineEvent};
-use crate::units::{human_count, human_micros, micros};
+use crate::scenario::TimelineAction;
+use crate::units::micros;
 
 /// What is to be said, and what the backend is to be told.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ impl Timeline {
         let mut outages = Vec::new();
         for (number, event) in plan.timeline().iter().enumerate() {
             let (from, lasts) = (micros(event.at), micros(event.lasts));
-            lines.push((from, format!("timeline: {}", words(number, event, plan))));
+            lines.push((from, format!("timeline: {}", plan.event_words(number))));
             if lasts > 0 {
                 lines.push((from + lasts, format!("timeline: {} is over", event.action.name())));
             }
@@ -58,19 +58,4 @@ impl Timeline {
         }
         self.lines.pop_front().map(|(_, text)| (at, text))
     }
-}
-
-/// `disconnect of 40 devices for 10s`.
-fn words(number: usize, event: &TimelineEvent, plan: &Plan) -> String {
-    let mut words = vec![event.action.name().to_owned()];
-    if !event.action.is_of_backend() {
-        words.push(format!("of {} devices", human_count(plan.hit_count(number))));
-    }
-    if let TimelineAction::Slow { times } = event.action {
-        words.push(format!("by {times}"));
-    }
-    if !event.lasts.is_zero() {
-        words.push(format!("for {}", human_micros(micros(event.lasts))));
-    }
-    words.join(" ")
 }

@@ -1,7 +1,10 @@
 //! What a scenario may say and probably should not.
 
+mod samples;
+
 use super::{
-    Aggregate, Behavior, Driver, Group, Manners, Metric, OutcomeKind, Scenario, Threshold, Via, WhenBusy,
+    Aggregate, Behavior, Driver, Group, Load, Manners, Metric, OutcomeKind, Scenario, Threshold, Via,
+    WhenBusy, Workload,
 };
 use crate::dist::Delay;
 use crate::stats::{Class, Span};
@@ -14,6 +17,8 @@ pub fn warnings(scenario: &Scenario) -> Vec<String> {
     warnings.extend((0..scenario.groups.len()).filter_map(|index| overloaded(index, scenario)));
     warnings.extend(scenario.groups.iter().filter_map(mostly_away));
     warnings.extend(nothing_measured(scenario));
+    warnings.extend(scenario.conditions().filter_map(|threshold| samples::never(threshold, scenario)));
+    warnings.extend(scenario.workloads.iter().filter_map(never_faster));
     warnings.extend(idle_connections(&scenario.driver).filter(|_| !scenario.direct_start_waits()));
     warnings
 }
@@ -158,6 +163,17 @@ fn mostly_away(group: &Group) -> Option<String> {
         group.name,
         human_micros(up),
         human_micros(away),
+    ))
+}
+
+/// A rate that grows, and is at its most from the start.
+fn never_faster(workload: &Workload) -> Option<String> {
+    let Load::Rollout(load) = &workload.load else { return None };
+    let growth = load.growth.filter(|growth| growth.max_rate <= load.base_rate)?;
+    Some(format!(
+        "the rollout of workload `{}` never gets faster: its base_rate, {}, is max_rate already (1000/min, or \
+         base_rate if that is more, unless it is given); give a higher max_rate, or leave increase_after out",
+        workload.name, growth.max_rate
     ))
 }
 

@@ -384,6 +384,10 @@ fn init_writes_a_scenario_that_runs_and_nothing_over_a_file() {
     let output = init(&["quickstart"]);
     assert_eq!(output.status.code(), Some(73), "{}", stderr(&output));
     assert_eq!(fs::read_to_string(&written).unwrap(), "mine");
+    let output = init(&["capacity"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let output = fleetsim(&["check", folder.path().join("capacity.yaml").to_str().unwrap()]);
+    assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(0), ""));
     let output = init(&["ci", "-o", "-"]);
     let path = file(folder.path(), "ci.yaml", &stdout(&output));
     let run = fleetsim(&["run", &path, "--virtual-time", "-q"]);
@@ -458,6 +462,37 @@ fn the_plan_says_how_busy_and_how_long() {
         assert!(said.contains(line), "no \"{line}\" in:\n{said}");
     }
     assert!(doubts.contains("`p99(latency) < 100ms` cannot hold"), "{doubts}");
+}
+
+/// Where feedback decides, the plan says what is known, and never that nothing is planned.
+#[test]
+fn the_plan_lists_the_timeline_and_what_is_known_of_feedback() {
+    let folder = tempfile::tempdir().unwrap();
+    let load = |load: &str| {
+        let text =
+            small("10s").replace("{ arrival_rate: { stages: [{ rate: 20/s, duration: 10s }] } }", load);
+        let timeline = "timeline:\n  - { at: 5s, do: silence, for: 1s, share: 50% }\n  - { at: 2s, do: backend_stall, for: 500ms }\n";
+        let path = file(folder.path(), "load.yaml", &(text + timeline));
+        let output = fleetsim(&["check", &path, "--plan", "--seed", "1"]);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        stdout(&output)
+    };
+    let closed = load("{ concurrency: { stages: [{ in_flight: 7, duration: 10s }] } }");
+    for line in [
+        "ok, 10 devices, as many executions as come back, at most 7 in flight, load of 10.00s",
+        "workload w  as many executions as come back, at most 7 in flight",
+        "timeline 2.00s  backend_stall for 500.0ms, until 2.50s\n  timeline 5.00s  silence of ",
+        "(connect as fast as the target answers, load 10.00s",
+    ] {
+        assert!(closed.contains(line), "no \"{line}\" in:\n{closed}");
+    }
+    let rollout = load("{ rollout: { base_rate: 2/s, retry: { failed: 1 } } }");
+    assert!(rollout.contains("ok, 10 devices, at most 10 executions plus retries\n"), "{rollout}");
+    let search = load("{ capacity: { from: 1/s, to: 8/s, pass: [p99(latency) < 1s] } }");
+    assert!(
+        search.contains("ok, 10 devices, as many executions as a search from 1/s to 8/s takes\n"),
+        "{search}"
+    );
 }
 
 #[test]
