@@ -24,4 +24,5 @@ pub mod driver;
 pub mod report;
 pub mod run;
 pub mod tui;
+pub mod web;
 pub mod cli;
