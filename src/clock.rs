@@ -11,6 +11,7 @@
 
 mod alarm;
 mod deadlines;
+mod load;
 mod stopwatch;
 mod thread_time;
 
@@ -21,6 +22,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 pub use alarm::Alarm;
 pub use deadlines::Deadlines;
+pub use load::LoadClock;
 pub use stopwatch::Stopwatch;
 pub use thread_time::thread_cpu;
 

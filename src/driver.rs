@@ -19,7 +19,7 @@ use std::rc::Rc;
 
 use tokio::sync::Notify;
 
-use crate::clock::{Clock, Instant};
+use crate::clock::{Clock, Instant, LoadClock};
 use crate::ledger::{EntryKey, Ledger, Origin};
 use crate::plan::{Arrival, DeviceId, Plan};
 use crate::protocol::TargetName;
@@ -44,8 +44,8 @@ pub struct Driver {
     plan: Plan,
     ledger: Rc<RefCell<Ledger>>,
     sources: RefCell<Sources>,
-    /// Where the load begins; `None` before.
-    begin: Cell<Option<Instant>>,
+    /// What planned instants are counted by; `None` before it is known when the load begins.
+    load: RefCell<Option<LoadClock>>,
     stopped: Cell<bool>,
     /// Nothing more is to be sent, not even again.
     abandoned: Cell<bool>,
@@ -86,7 +86,7 @@ struct WorkloadTarget {
 }
 
 impl Driver {
-    /// The driver of one shard; nothing is due before [`Driver::begin`].
+    /// The driver of one shard; nothing is due before [`Driver::keep_time`].
     pub fn new(clock: Clock, plan: Plan, ledger: Rc<RefCell<Ledger>>, shard: usize, shards: usize) -> Self {
         let target = &plan.scenario().target;
         let workloads = plan.scenario().workloads.iter().map(|workload| WorkloadTarget {
@@ -97,7 +97,7 @@ impl Driver {
             clock,
             ledger,
             sources: RefCell::new(Sources::new(&plan, shard, shards)),
-            begin: Cell::new(None),
+            load: RefCell::default(),
             stopped: Cell::new(false),
             abandoned: Cell::new(false),
             queue: RefCell::default(),
@@ -123,9 +123,11 @@ impl Driver {
         self.plan.scenario()
     }
 
-    /// The load begins at this instant: what every planned instant is counted from.
-    pub fn begin(&self, at: Instant) {
-        self.begin.set(Some(at));
+    /// From now on the load's clock runs like this: every planned instant that is picked up from here on is
+    /// mapped by it, once. It only tells apart from an earlier one what was not due by the change.
+    pub fn keep_time(&self, load: LoadClock) {
+        self.sources.borrow_mut().play_at(load.changed_at_us(), load.rate_percent());
+        self.load.replace(Some(load));
     }
 
     /// What the conductor has decided for one workload.
@@ -136,17 +138,20 @@ impl Driver {
 
     /// Time has come to `now`, and this has become of executions: some loads go on from there.
     pub fn hear(&self, now: Instant) {
-        let now_us = self.load_us(now);
+        let load = self.load.borrow();
+        // What follows from an end cannot be due in a pause, nor before it was known.
+        let (now_us, next_us) =
+            load.as_ref().map_or((0, 0), |load| (load.load_us(now), load.not_before(now)));
         let mut ledger = self.ledger.borrow_mut();
         let progress = ledger.take_progress();
         let mut sources = self.sources.borrow_mut();
-        sources.heard(&progress, now_us, &mut ledger.statistics);
+        sources.heard(&progress, next_us, &mut ledger.statistics);
         sources.pass(now_us);
     }
 
-    /// Since the load began, in µs.
+    /// How much of the load has been played, in µs.
     fn load_us(&self, now: Instant) -> u64 {
-        self.begin.get().map_or(0, |begin| now.micros_since(begin))
+        self.load.borrow().as_ref().map_or(0, |load| load.load_us(now))
     }
 
     /// The first devices of each rollout that have not succeeded.
@@ -211,19 +216,20 @@ impl Driver {
         self.sources.borrow_mut().take().map(|arrival| (arrival, planned))
     }
 
-    /// When the next start is due; `None` before the load and after its end.
+    /// When the next start is due; `None` before the load, in a pause and after the end.
     pub fn next_due(&self) -> Option<Instant> {
         if self.stopped.get() {
             return None;
         }
-        let begin = self.begin.get()?;
-        self.sources.borrow().next_us().map(|at_us| begin.plus_micros(at_us))
+        let load = self.load.borrow();
+        let next_us = self.sources.borrow().next_us()?;
+        load.as_ref()?.instant(next_us)
     }
 
     /// Whether the load has begun and nothing more will fall due.
     pub fn is_exhausted(&self, now: Instant) -> bool {
         let over = || self.sources.borrow().are_exhausted(self.load_us(now));
-        self.stopped.get() || (self.begin.get().is_some() && over())
+        self.stopped.get() || (self.load.borrow().is_some() && over())
     }
 
     /// The target that a device of this run is; `name` is where its name goes.

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-use crate::clock::{Clock, Deadlines, Instant};
+use crate::clock::{Clock, Deadlines, Instant, LoadClock};
 use crate::ledger::Ledger;
 use crate::plan::{DeviceId, Plan};
 use crate::protocol::{ExecutionId, Format, StatusReason};
@@ -190,9 +190,9 @@ impl Fleet {
         }
     }
 
-    /// The load begins at this instant: what the timeline counts from.
-    pub fn begin(&self, at: Instant) {
-        self.shared.timeline.begin(at);
+    /// From now on the load's clock, which the timeline follows, runs like this.
+    pub fn keep_time(&self, load: &LoadClock) {
+        self.shared.timeline.keep_time(load);
     }
 
     /// Performs everything that is due. Called by the shard's pacer.

@@ -348,6 +348,7 @@ impl<'a> Run<'a> {
             slowest_connect_gap_us: slowest_connect_gap_us(&self.plan),
             connect_progress: (0, epoch),
             stop_seen: Stop::No,
+            steered_at: None,
             drain_until: None,
             ending: Ending::default(),
             options: &self.options,

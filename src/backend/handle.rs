@@ -187,7 +187,7 @@ impl Handle {
         }
     }
 
-    /// Plans all outages of a run, once and before the first of them.
+    /// Plans all outages of a run; again, if those that have not begun are to be at other instants.
     pub fn plan_outages(&self, outages: Vec<Outage>) {
         self.0.outages().plan(outages);
     }

@@ -1,15 +1,17 @@
 //! Planned outages of the backend: instants between which it does nothing, or is not there.
 //!
-//! They are planned once and then follow from the clock alone, so every part sees the same instant: the
-//! streams of connections, which hold their bytes back while it stalls, the acceptors, which refuse while it
-//! is restarted, and the time-outs and direct calls, which wait for the end of either.
+//! They follow from the clock alone, so every part sees the same instant: the streams of connections, which
+//! hold their bytes back while it stalls, the acceptors, which refuse while it is restarted, and the time-outs
+//! and direct calls, which wait for the end of either. A plan can be replaced by one in which outages that
+//! have not begun are at other instants; one that has begun stays as it is.
 
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_util::sync::CancellationToken;
 
@@ -40,83 +42,117 @@ pub enum OutageKind {
 #[derive(Debug)]
 pub(super) struct Outages {
     clock: Clock,
-    /// One after the other, without overlap.
-    planned: OnceLock<Vec<Outage>>,
-    /// Cancelled when they are planned.
-    are_planned: CancellationToken,
+    /// Whether any are planned: most runs have none, and ask at every read and write.
+    any: AtomicBool,
+    planned: RwLock<Planned>,
     /// Connections that want to read or write, in the order in which they wanted it. At most two for each
     /// connection.
     waiting: Mutex<Vec<Waker>>,
 }
 
+#[derive(Debug, Default)]
+struct Planned {
+    /// One after the other, without overlap.
+    outages: Vec<Outage>,
+    /// Cancelled when another plan takes its place.
+    replaced: CancellationToken,
+}
+
 impl Outages {
     pub fn new(clock: Clock) -> Self {
-        Self {
-            clock,
-            planned: OnceLock::new(),
-            are_planned: CancellationToken::new(),
-            waiting: Mutex::default(),
-        }
+        Self { clock, any: AtomicBool::new(false), planned: RwLock::default(), waiting: Mutex::default() }
     }
 
-    /// Plans them all; only the first plan counts.
+    /// Plans them all, in place of what was planned. Those that have begun have to be the same.
     pub fn plan(&self, mut outages: Vec<Outage>) {
         outages.sort_by_key(|outage| outage.from);
-        if self.planned.set(outages).is_ok() {
-            self.are_planned.cancel();
-        }
+        self.any.store(!outages.is_empty(), Ordering::Release);
+        let planned = Planned { outages, replaced: CancellationToken::new() };
+        let before = std::mem::replace(&mut *self.planned.write(), planned);
+        before.replaced.cancel();
     }
 
-    /// Completes when outages are planned.
-    pub async fn are_planned(&self) {
-        self.are_planned.cancelled().await;
-    }
-
-    /// All that are planned, in their order.
-    pub fn all(&self) -> &[Outage] {
-        self.planned.get().map_or(&[], Vec::as_slice)
+    /// Looks at all that are planned, in their order.
+    fn look<T>(&self, look: impl FnOnce(&[Outage]) -> T) -> T {
+        if self.any.load(Ordering::Acquire) { look(&self.planned.read().outages) } else { look(&[]) }
     }
 
     /// The outage of an instant.
     pub fn at(&self, instant: Instant) -> Option<Outage> {
-        self.all().iter().copied().find(|outage| outage.from <= instant && instant < outage.until)
+        let is_on = |outage: &Outage| outage.from <= instant && instant < outage.until;
+        self.look(|all| all.iter().copied().find(is_on))
     }
 
     /// The first instant from `instant` on at which the backend works.
     pub fn works_from(&self, instant: Instant) -> Instant {
-        self.all().iter().fold(instant, |instant, outage| {
-            if outage.from <= instant && instant < outage.until { outage.until } else { instant }
+        self.look(|all| {
+            all.iter().fold(instant, |instant, outage| {
+                if outage.from <= instant && instant < outage.until { outage.until } else { instant }
+            })
         })
     }
 
     /// The last outage that has begun and was not over at `since`.
     pub fn last_since(&self, since: Instant) -> Option<Outage> {
-        if self.all().is_empty() {
-            return None;
-        }
-        let now = self.clock.now();
-        self.all().iter().rev().copied().find(|outage| outage.from <= now && since < outage.until)
+        self.look(|all| {
+            let last = all.last()?;
+            // Nothing that has begun reaches beyond the last one.
+            if since >= last.until {
+                return None;
+            }
+            let now = self.clock.now();
+            all.iter().rev().copied().find(|outage| outage.from <= now && since < outage.until)
+        })
     }
 
     /// The restart that is on, or the next one.
     pub fn next_restart(&self) -> Option<Outage> {
-        if self.all().is_empty() {
-            return None;
-        }
-        let now = self.clock.now();
-        let is_meant = |outage: &Outage| outage.kind == OutageKind::Restart && now < outage.until;
-        self.all().iter().copied().find(is_meant)
+        self.look(|all| {
+            let now = all.first().map(|_| self.clock.now())?;
+            let is_meant = |outage: &Outage| outage.kind == OutageKind::Restart && now < outage.until;
+            all.iter().copied().find(is_meant)
+        })
     }
 
     /// Completes when the next restart begins.
     pub async fn restart_begun(&self) -> Outage {
-        self.are_planned().await;
-        match self.next_restart() {
-            Some(restart) => {
-                self.clock.sleep_until(restart.from).await;
-                restart
+        loop {
+            // The plan may be replaced as soon as it was looked at; then its end is heard at once.
+            let replaced = self.planned.read().replaced.clone();
+            let next = self.next_restart();
+            if self.begun(next, &replaced).await
+                && let Some(restart) = next
+            {
+                return restart;
             }
-            None => std::future::pending().await,
+        }
+    }
+
+    /// Completes when the outage begins whose number this is in their order.
+    pub async fn number_begun(&self, number: usize) -> Outage {
+        loop {
+            let replaced = self.planned.read().replaced.clone();
+            let next = self.look(|all| all.get(number).copied());
+            if self.begun(next, &replaced).await
+                && let Some(outage) = next
+            {
+                return outage;
+            }
+        }
+    }
+
+    /// Waits until it begins; `false` if there is another plan before.
+    async fn begun(&self, outage: Option<Outage>, replaced: &CancellationToken) -> bool {
+        let begins = async {
+            match outage {
+                Some(outage) => self.clock.sleep_until(outage.from).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased; // An instant of a plan that is none any more is no instant.
+            () = replaced.cancelled() => false,
+            () = begins => true,
         }
     }
 
@@ -152,7 +188,7 @@ impl<S> Stallable<S> {
 
     /// Whether the backend stalls now; then the task is woken at the end.
     fn stalls(&mut self, side: usize, cx: &Context<'_>) -> bool {
-        if self.outages.all().is_empty() {
+        if !self.outages.any.load(Ordering::Acquire) {
             return false;
         }
         let outage = self.outages.at(self.outages.clock.now());
@@ -231,7 +267,6 @@ mod tests {
         assert_eq!((outages.at(at(10)), outages.works_from(at(10))), (None, at(10)));
         // Planned in any order; one follows the other at once.
         outages.plan(vec![outage(20, 30, OutageKind::Restart), outage(10, 20, OutageKind::Stall)]);
-        outages.plan(Vec::new());
         for (ms, works_from) in [(9, 9), (10, 30), (19, 30), (20, 30), (29, 30), (30, 30)] {
             assert_eq!(outages.works_from(at(ms)), at(works_from), "at {ms} ms");
         }
@@ -243,6 +278,29 @@ mod tests {
             (since(0), since(19), since(20), since(30)),
             (Some(at(30)), Some(at(30)), Some(at(30)), None)
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_new_plan_moves_what_has_not_begun_for_those_who_wait_for_it() {
+        let clock = Clock::start_virtual();
+        let outages = Outages::new(clock);
+        let conduct = async {
+            clock.sleep_until(at(5)).await;
+            outages.plan(vec![outage(20, 30, OutageKind::Restart)]);
+            clock.sleep_until(at(15)).await;
+            // Paused: there is no saying when. Then it is to come sooner than it was.
+            outages.plan(Vec::new());
+            clock.sleep_until(at(40)).await;
+            outages.plan(vec![outage(90, 100, OutageKind::Restart)]);
+            clock.sleep_until(at(50)).await;
+            outages.plan(vec![outage(60, 70, OutageKind::Restart)]);
+        };
+        let waits = async {
+            let restart = outages.restart_begun().await;
+            (restart.until, clock.now())
+        };
+        let ((), by_kind, by_number) = tokio::join!(conduct, waits, outages.number_begun(0));
+        assert_eq!((by_kind, by_number.until), ((at(70), at(60)), at(70)));
     }
 
     #[tokio::test(start_paused = true)]

@@ -255,9 +255,8 @@ async fn time_out(shared: &Shared, stop: &CancellationToken) {
 async fn go_through_outages(shared: &Shared, era: &RefCell<CancellationToken>, stop: &CancellationToken) {
     let (clock, outages) = (shared.clock(), shared.outages());
     let all = async {
-        outages.are_planned().await;
-        for outage in outages.all() {
-            clock.sleep_until(outage.from).await;
+        for number in 0.. {
+            let outage = outages.number_begun(number).await;
             if outage.kind == OutageKind::Restart {
                 era.replace(stop.child_token()).cancel();
             }

@@ -68,9 +68,6 @@ pub enum RolloutStep {
     Abort,
 }
 
-/// From a decision to its effect: every shard has heard by then.
-const LEAD_US: u64 = 20_000;
-
 /// One rollout.
 #[derive(Debug)]
 pub struct RolloutControl {
@@ -122,8 +119,9 @@ impl RolloutControl {
         self.release
     }
 
-    /// What follows from the counts of all seconds up to `now_us` of the load, by batch.
-    pub fn second(&mut self, now_us: u64, counts: &[BatchCounts]) -> Vec<RolloutStep> {
+    /// What follows from the counts of all seconds up to `now_us` of the load, by batch; it takes effect at
+    /// `next_us` of it, when every shard has heard.
+    pub fn second(&mut self, now_us: u64, next_us: u64, counts: &[BatchCounts]) -> Vec<RolloutStep> {
         if self.is_over() || now_us < self.begin_us {
             return Vec::new();
         }
@@ -154,7 +152,11 @@ impl RolloutControl {
             self.reason = Some(reason);
             return vec![RolloutStep::Event(text), RolloutStep::End];
         }
-        if self.load.batches.is_empty() { self.rate_step(now_us, &total) } else { self.gate(now_us, counts) }
+        if self.load.batches.is_empty() {
+            self.rate_step(next_us, &total)
+        } else {
+            self.gate(now_us, next_us, counts)
+        }
     }
 
     /// The load ended: a rollout that was not over is not going to be.
@@ -244,7 +246,7 @@ impl RolloutControl {
     }
 
     /// The next step of an exponential rate.
-    fn rate_step(&mut self, now_us: u64, total: &BatchCounts) -> Vec<RolloutStep> {
+    fn rate_step(&mut self, next_us: u64, total: &BatchCounts) -> Vec<RolloutStep> {
         let Some(growth) = &self.load.growth else { return Vec::new() };
         let (count, each, what) = match growth.after {
             IncreaseAfter::Notified(each) => (total.notified, each, "notified"),
@@ -261,7 +263,7 @@ impl RolloutControl {
         if per_second <= self.release.per_second {
             return Vec::new();
         }
-        let from_us = (now_us + LEAD_US).max(self.release.from_us);
+        let from_us = next_us.max(self.release.from_us);
         let first = self.release.place_at(from_us);
         self.release = Release { from_us, first, per_second, ..self.release };
         self.keep_rate();
@@ -277,7 +279,7 @@ impl RolloutControl {
     }
 
     /// The gate between the batch that is on and the next one.
-    fn gate(&mut self, now_us: u64, counts: &[BatchCounts]) -> Vec<RolloutStep> {
+    fn gate(&mut self, now_us: u64, next_us: u64, counts: &[BatchCounts]) -> Vec<RolloutStep> {
         let mut steps = Vec::new();
         let (Some(batch), Some(of)) = (self.load.batches.get(self.batch).cloned(), counts.get(self.batch))
         else {
@@ -299,7 +301,7 @@ impl RolloutControl {
             return steps;
         }
         self.batch += 1;
-        let from_us = now_us + LEAD_US;
+        let from_us = next_us;
         self.begun_us.push(from_us);
         let (first, until) = (self.bounds[self.batch - 1], self.bounds[self.batch]);
         self.release = Release { from_us, first, until, ..self.release };

@@ -1,7 +1,8 @@
 //! Where starts come from: one source for each workload of the run.
 //!
 //! An open loop is the plan itself; in a stepped one the conductor says each step while the run goes
-//! on. Sources know instants as µs since the start of the load, and only their own shard's devices.
+//! on. Sources know instants as µs of the load, which are not those of the run when the load is paused or
+//! played faster (see `clock::LoadClock`), and only their own shard's devices.
 
 mod closed;
 mod release;
@@ -107,15 +108,24 @@ impl Sources {
         }
     }
 
-    /// What has become of executions by now.
-    pub fn heard(&mut self, progress: &[Progress], now_us: u64, statistics: &mut Statistics) {
+    /// What has become of executions; what follows is due at `next_us` or later.
+    pub fn heard(&mut self, progress: &[Progress], next_us: u64, statistics: &mut Statistics) {
         for one in progress {
             match self.by_workload.get_mut(usize::from(one.origin.workload)) {
                 Some(Source::ClosedLoop(users)) if matches!(one.milestone, Milestone::Ended(_)) => {
-                    users.ended(now_us);
+                    users.ended(next_us);
                 }
-                Some(Source::Rollout(rollout)) => rollout.heard(one, now_us, statistics),
+                Some(Source::Rollout(rollout)) => rollout.heard(one, next_us, statistics),
                 Some(Source::Planned(_) | Source::Stepped { .. } | Source::ClosedLoop(_)) | None => {}
+            }
+        }
+    }
+
+    /// From `at_us` on the load is played at so many percent of the plan's speed.
+    pub fn play_at(&mut self, at_us: u64, percent: u32) {
+        for source in &mut self.by_workload {
+            if let Source::ClosedLoop(users) = source {
+                users.play_at(at_us, percent);
             }
         }
     }

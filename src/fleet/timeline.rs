@@ -1,11 +1,12 @@
 //! What the timeline does to devices: which windows of time hold for which of them.
 //!
 //! No device keeps anything of it. Whether one is silent, slowed or kept away at an instant follows from
-//! the plan and from when the load began; only a broken connection is something that has to be done.
+//! the plan and from the load's clock; only a broken connection is something that has to be done. An event
+//! begins when that clock says, and lasts as long as it is written: ten seconds are ten seconds of the run.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
-use crate::clock::Instant;
+use crate::clock::{Instant, LoadClock};
 use crate::plan::{DeviceId, Plan};
 use crate::scenario::TimelineAction;
 use crate::units::micros;
@@ -14,8 +15,8 @@ use crate::units::micros;
 #[derive(Debug)]
 pub(super) struct Timeline {
     windows: Vec<Window>,
-    /// From when the windows count; none before the load.
-    begin: Cell<Option<Instant>>,
+    /// When each of them begins, as far as that is known: not before the load, nor in a pause.
+    begins: RefCell<Vec<Option<Instant>>>,
     /// The first window whose begin was not performed yet.
     next: Cell<usize>,
 }
@@ -52,18 +53,28 @@ impl Timeline {
             })
             .collect();
         windows.sort_by_key(|window| window.from_us);
-        Self { windows, begin: Cell::new(None), next: Cell::new(0) }
+        let begins = RefCell::new(vec![None; windows.len()]);
+        Self { windows, begins, next: Cell::new(0) }
     }
 
-    /// The load begins at this instant.
-    pub fn begin(&self, at: Instant) {
-        self.begin.set(Some(at));
+    /// From now on the load's clock runs like this.
+    pub fn keep_time(&self, load: &LoadClock) {
+        self.begins.replace(self.windows.iter().map(|window| load.instant(window.from_us)).collect());
+    }
+
+    /// The windows, each with its first instant and the first one after it.
+    fn instants(&self) -> impl Iterator<Item = (Window, Instant, Instant)> {
+        let begins = self.begins.borrow();
+        (0..self.windows.len()).filter_map(move |number| {
+            let window = self.windows[number];
+            let from = begins[number]?;
+            Some((window, from, from.plus_micros(window.lasts_us)))
+        })
     }
 
     /// When the next event begins.
     pub fn next_due(&self) -> Option<Instant> {
-        let window = self.windows.get(self.next.get())?;
-        Some(self.begin.get()?.plus_micros(window.from_us))
+        self.begins.borrow().get(self.next.get()).copied().flatten()
     }
 
     /// Takes the next event if it has begun.
@@ -86,28 +97,22 @@ impl Timeline {
 
     /// By which the delays of a device grow now.
     pub fn slowness(&self, plan: &Plan, device: DeviceId, now: Instant) -> f64 {
-        let slowing = |window: &Window| match window.action {
-            TimelineAction::Slow { times } if self.holds(*window, now, now) => Some((*window, times)),
+        let slowing = |(window, from, until): (Window, Instant, Instant)| match window.action {
+            TimelineAction::Slow { times } if from <= now && now < until => Some((window, times)),
             _ => None,
         };
-        let hits = self.windows.iter().filter_map(slowing);
+        let hits = self.instants().filter_map(slowing);
         hits.filter(|(window, _)| plan.is_hit(window.event, device)).map(|(_, times)| times).product()
     }
 
-    /// Whether the device was silenced at any instant between the two.
+    /// Whether the device was silenced at any instant between the two, both included.
     pub fn was_silenced(&self, plan: &Plan, device: DeviceId, since: Instant, until: Instant) -> bool {
-        self.windows.iter().any(|window| {
+        self.instants().any(|(window, from, to)| {
             window.action == TimelineAction::Silence
-                && self.holds(*window, since, until)
+                && from <= until
+                && since < to
                 && plan.is_hit(window.event, device)
         })
-    }
-
-    /// Whether any instant between the two, both included, lies in the window.
-    fn holds(&self, window: Window, since: Instant, until: Instant) -> bool {
-        let Some(begin) = self.begin.get() else { return false };
-        let from = begin.plus_micros(window.from_us);
-        from <= until && since < from.plus_micros(window.lasts_us)
     }
 
     /// Windows come in the order of their begins, so one walk finds the end of several that overlap.
@@ -118,10 +123,9 @@ impl Timeline {
         mut at: Instant,
         is_meant: impl Fn(TimelineAction) -> bool,
     ) -> Instant {
-        let Some(begin) = self.begin.get() else { return at };
-        for window in &self.windows {
-            if is_meant(window.action) && self.holds(*window, at, at) && plan.is_hit(window.event, device) {
-                at = begin.plus_micros(window.from_us + window.lasts_us);
+        for (window, from, until) in self.instants() {
+            if is_meant(window.action) && from <= at && at < until && plan.is_hit(window.event, device) {
+                at = until;
             }
         }
         at
@@ -164,7 +168,7 @@ mod tests {
         let timeline = Timeline::new(&plan);
         let speaks = |group, seconds| timeline.speaks_from(&plan, device(group, 0), at(seconds));
         assert_eq!((speaks(0, 110), timeline.next_due()), (at(110), None), "nothing before the load");
-        timeline.begin(at(100));
+        timeline.keep_time(&LoadClock::begin(at(100), 100));
         for (seconds, speaks_from) in [(109, 109), (110, 125), (121, 125), (124, 125), (125, 125), (140, 140)]
         {
             assert_eq!(speaks(0, seconds), at(speaks_from), "at {seconds} s");
@@ -178,12 +182,28 @@ mod tests {
     }
 
     #[test]
+    fn an_event_waits_for_the_loads_clock_and_one_that_has_begun_lasts_as_long_as_it_is_written() {
+        let plan = plan("{ at: 10s, do: silence, for: 5s }, { at: 20s, do: silence, for: 5s }");
+        let timeline = Timeline::new(&plan);
+        let speaks = |seconds| timeline.speaks_from(&plan, device(0, 0), at(seconds));
+        let load = LoadClock::begin(at(0), 100).changed(at(12), 0).unwrap();
+        timeline.keep_time(&load);
+        assert_eq!((speaks(11), speaks(14), speaks(15), speaks(21)), (at(15), at(15), at(15), at(21)));
+        assert!(timeline.take_due(at(30)).is_some() && timeline.next_due().is_none(), "paused");
+        timeline.keep_time(&load.changed(at(100), 200).unwrap());
+        assert_eq!(
+            (timeline.next_due(), speaks(12), speaks(104), speaks(109)),
+            (Some(at(104)), at(15), at(109), at(109))
+        );
+    }
+
+    #[test]
     fn slow_stretches_multiply_and_a_share_is_drawn_for_each_event_and_device() {
         let plan = plan(
             "{ at: 0s, do: slow, times: 2, share: 30%, for: 9s }, { at: 1s, do: slow, times: 3, share: 30%, for: 9s }",
         );
         let timeline = Timeline::new(&plan);
-        timeline.begin(at(0));
+        timeline.keep_time(&LoadClock::begin(at(0), 100));
         let slowness = |index| timeline.slowness(&plan, device(0, index), at(2));
         let count = |times: f64| (0..1000).filter(|index| (slowness(*index) - times).abs() < 1e-9).count();
         // 1,000 devices, two independent draws of 30 %: 490, 210, 210 and 90, give or take five deviations.

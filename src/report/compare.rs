@@ -129,6 +129,7 @@ pub fn objections(base: &[RunResult], new: &[RunResult]) -> Vec<String> {
             "STOPPED" => "was stopped before its end",
             "ERROR" => "could not be done",
             _ if !run.valid => "is not valid: its generator fell behind",
+            _ if run.steered => "was steered by hand: its load was paused or played at another rate",
             _ => continue,
         };
         objections.push(format!("the {side} of {} ({name}) {what}", run.start));

@@ -42,6 +42,7 @@ fn summary(report: &RunReport, style: Style, width: usize, every_span: bool) -> 
     let mut page = Page { paint: Paint(style), width, text: String::new() };
     title(&mut page, report);
     virtual_time(&mut page, report);
+    steered(&mut page, report);
     thresholds(&mut page, report);
     fleet(&mut page, report);
     if report.snapshot.load_elapsed.is_some() {
@@ -124,6 +125,17 @@ fn virtual_time(page: &mut Page, report: &RunReport) {
         ),
     ];
     page.section("TIME", &parts);
+}
+
+/// That the load was not the scenario's.
+fn steered(page: &mut Page, report: &RunReport) {
+    if report.snapshot.steered {
+        let parts = [
+            "by hand: the load was paused, or its rate changed (the events say when)".to_owned(),
+            "not to be compared with other runs".to_owned(),
+        ];
+        page.section("STEERED", &parts);
+    }
 }
 
 fn thresholds(page: &mut Page, report: &RunReport) {
@@ -233,6 +245,17 @@ mod tests {
             "{text}"
         );
         assert!(!text.contains("CPU") && plain(&sample::report(sample::done(), Exit::Ok)).contains("CPU"));
+    }
+
+    #[test]
+    fn a_steered_run_says_so_and_is_still_judged() {
+        let mut snapshot = sample::done();
+        let text = |snapshot| console(&sample::report(snapshot, Exit::Thresholds), Style::Plain, 100);
+        assert!(!text(snapshot.clone()).contains("STEERED"));
+        snapshot.steered = true;
+        let text = text(snapshot);
+        assert!(text.contains(" STEERED       by hand: the load was paused"), "{text}");
+        assert!(text.contains("FAILED") && !text.contains("not judged"), "{text}");
     }
 
     #[test]

@@ -31,9 +31,10 @@ pub fn event_line(event: &Event) -> String {
     format!("{}  * {}", position(Duration::from_micros(event.at_us)), printable(&event.text))
 }
 
-/// The phase for people: the load says whether it is measured yet.
+/// The phase for people: the load says whether it waits, and whether it is measured yet.
 fn word(snapshot: &Snapshot) -> &'static str {
     match snapshot.phase {
+        Phase::Load if snapshot.tempo.paused => "paused",
         Phase::Load if is_warming_up(snapshot) => "warm-up",
         Phase::Load => "measure",
         phase => phase.name(),
@@ -81,6 +82,9 @@ fn load(snapshot: &Snapshot, window: &[Second]) -> Vec<String> {
     )];
     if let Some((number, rate)) = snapshot.capacity.as_ref().and_then(|capacity| capacity.running) {
         columns.insert(0, format!("step {number}: {}", human_rate(rate)));
+    }
+    if snapshot.tempo.rate_percent != 100 {
+        columns.insert(0, format!("rate {}%", snapshot.tempo.rate_percent));
     }
     let percentiles: Vec<String> = [
         ("p50", bound(window, |s| s.latency_us_p50)),
@@ -157,6 +161,18 @@ mod tests {
         snapshot.wall_elapsed = Some(snapshot.elapsed / 120);
         let line = progress_line(&snapshot, Duration::from_secs(1));
         assert!(line.contains(" virtual ×120  connect "), "{line}");
+    }
+
+    #[test]
+    fn a_load_that_is_paused_or_played_faster_says_so() {
+        let line = |phase: fn() -> Snapshot, paused, rate_percent| {
+            let tempo = crate::stats::Tempo { paused, rate_percent };
+            progress_line(&Snapshot { tempo, ..phase() }, Duration::from_secs(1))
+        };
+        assert!(line(sample::measuring, true, 100).contains("  paused    "));
+        assert!(line(sample::warming_up, true, 110).contains("  paused    rate 110%   "));
+        assert!(line(sample::measuring, false, 91).contains("  measure   rate 91%   "));
+        assert!(line(sample::draining, false, 91).contains("  drain "), "nothing is played any more");
     }
 
     #[test]

@@ -112,7 +112,7 @@ impl CapacityLead {
                 return None;
             }
             self.leftover = false;
-            let load_begin = collector.load_begin?;
+            let load_begin = collector.load_begin()?;
             return Some(self.go_on(collector, load_begin, now.plus_micros(LEAD_US)));
         }
         let is_decided = due >= running.planned && open == 0 && collector.merged_until() >= running.ends;
@@ -132,7 +132,7 @@ impl CapacityLead {
             self.leftover = true;
             return None;
         }
-        let load_begin = collector.load_begin?;
+        let load_begin = collector.load_begin()?;
         Some(self.go_on(collector, load_begin, now.plus_micros(LEAD_US)))
     }
 

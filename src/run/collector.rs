@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::backend::FaultCounts;
-use crate::clock::Instant;
+use crate::clock::{Instant, LoadClock};
 use crate::control::Tempo;
 use crate::driver::{Release, RolloutControl, RolloutStep};
 use crate::stats::{
@@ -71,12 +71,12 @@ pub(super) struct Collector {
     backend_faults: BTreeMap<&'static str, u64>,
     /// When a run that was asked to stop ends at the latest.
     pub drain_until: Option<Instant>,
-    pub load_begin: Option<Instant>,
+    /// The load's clock, once it is known when the load begins.
+    pub load: Option<LoadClock>,
     pub phase: Phase,
     pub stopped: bool,
-    /// How fast the load is played now, and whether that was ever another than planned.
+    /// How fast the load is played now.
     pub tempo: Tempo,
-    pub steered: bool,
 }
 
 impl Collector {
@@ -113,11 +113,10 @@ impl Collector {
             capacity: None,
             backend_faults: BTreeMap::new(),
             drain_until: None,
-            load_begin: None,
+            load: None,
             phase: Phase::Connect,
             stopped: false,
             tempo: Tempo::PLANNED,
-            steered: false,
         }
     }
 
@@ -134,15 +133,21 @@ impl Collector {
         self.rollouts.iter().map(|rollout| (rollout.workload(), rollout.first())).collect()
     }
 
-    /// What the rollouts want done after the last published second, at this instant of the load.
-    pub fn lead_rollouts(&mut self, now_us: u64) -> Vec<(usize, RolloutStep)> {
+    /// What the rollouts want done after the last published second, at this instant of the load; it takes
+    /// effect at `next_us` of it.
+    pub fn lead_rollouts(&mut self, now_us: u64, next_us: u64) -> Vec<(usize, RolloutStep)> {
         let mut steps = Vec::new();
         for rollout in &mut self.rollouts {
             let workload = rollout.workload();
-            let new = rollout.second(now_us, self.totals.rollout(workload));
+            let new = rollout.second(now_us, next_us, self.totals.rollout(workload));
             steps.extend(new.into_iter().map(|step| (workload, step)));
         }
         steps
+    }
+
+    /// When the load begins, once that is known.
+    pub fn load_begin(&self) -> Option<Instant> {
+        self.load.as_ref().map(LoadClock::begun)
     }
 
     /// The load has ended.
@@ -311,7 +316,7 @@ impl Collector {
             phase: self.phase,
             elapsed: since(self.epoch),
             wall_elapsed: None,
-            load_elapsed: self.load_begin.map(since),
+            load_elapsed: self.load.as_ref().map(|load| Duration::from_micros(load.load_us(now))),
             load_planned: self.load_planned,
             planned: self.planned.max(due),
             last_deadline: draining
@@ -324,7 +329,7 @@ impl Collector {
             report_gap: self.report_gap,
             stopped: self.stopped,
             tempo: self.tempo,
-            steered: self.steered,
+            steered: self.load.as_ref().is_some_and(|load| !load.is_planned()),
             capacity: self.capacity.clone(),
             faults: self.backend_faults.clone(),
             events: Arc::new(self.events.clone()),

@@ -10,8 +10,8 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use crate::backend;
-use crate::clock::{Clock, Instant};
-use crate::control::{Control, Stop};
+use crate::clock::{Clock, Instant, LoadClock};
+use crate::control::{Control, Stop, Tempo};
 use crate::driver::{RolloutStep, SourceCommand};
 use crate::exit::Exit;
 use crate::plan::Plan;
@@ -32,8 +32,10 @@ use super::{Injection, Options};
 const TICK_US: u64 = 50_000;
 /// A fleet of which nobody has come online for this long does not come up.
 const CONNECT_STALL_US: u64 = 30_000_000;
-/// Between "begin" and the load's first instant: every shard has heard by then.
+/// Between "begin", or another word about the load, and its first instant: every shard has heard by then.
 const LEAD_US: u64 = 20_000;
+/// Between two changes of the tempo: a key that is held down asks more often than anybody can follow.
+const STEER_GAP_US: u64 = 200_000;
 
 /// How a run ended, beside what was measured.
 #[derive(Debug, Default)]
@@ -68,6 +70,8 @@ pub(super) struct Conductor<'a> {
     /// The most devices that have been online, and when that was first so.
     pub connect_progress: (u64, Instant),
     pub stop_seen: Stop,
+    /// When the tempo was changed last.
+    pub steered_at: Option<Instant>,
     /// When a stopped run ends at the latest.
     pub drain_until: Option<Instant>,
     pub ending: Ending,
@@ -160,10 +164,11 @@ impl Conductor<'_> {
 
     /// Rollouts decide on every merged second, once.
     fn lead_rollouts(&mut self, now: Instant) {
-        let begin =
-            self.collector.load_begin.filter(|begin| self.collector.phase == Phase::Load && now >= *begin);
-        let Some(begin) = begin else { return };
-        for (workload, step) in self.collector.lead_rollouts(now.micros_since(begin)) {
+        let is_load = self.collector.phase == Phase::Load;
+        let load = self.collector.load.as_ref().filter(|load| is_load && now >= load.begun());
+        let Some(load) = load else { return };
+        let (now_us, next_us) = (load.load_us(now), load.not_before(now.plus_micros(LEAD_US)));
+        for (workload, step) in self.collector.lead_rollouts(now_us, next_us) {
             match step {
                 RolloutStep::Release(release) => self.tell(workload, &SourceCommand::Release(release)),
                 RolloutStep::Event(text) => self.collector.event(now, text),
@@ -196,9 +201,10 @@ impl Conductor<'_> {
         let now = self.clock.now();
         self.collector.note_silence(now);
         self.obey(now);
+        self.steer(now);
         self.inject(now);
-        if let Some(begin) = self.collector.load_begin {
-            while let Some((at, text)) = self.timeline.take_due(begin, now) {
+        if let Some(load) = self.collector.load.clone() {
+            while let Some((at, text)) = self.timeline.take_due(&load, now) {
                 self.collector.event(at, text);
             }
         }
@@ -248,8 +254,50 @@ impl Conductor<'_> {
         }
     }
 
+    /// Pause and rate are asked for at any time; they are in force a little later, when every shard has heard.
+    fn steer(&mut self, now: Instant) {
+        let (asked, before) = (self.control.tempo(), self.collector.tempo);
+        let is_soon = self.steered_at.is_some_and(|at| now.micros_since(at) < STEER_GAP_US);
+        if asked == before || is_soon {
+            return;
+        }
+        if self.collector.phase > Phase::Load {
+            // Nothing is left that could wait.
+            self.control.refuse(asked, before);
+            return;
+        }
+        if self.capacity.is_some() {
+            self.control.refuse(asked, before);
+            self.collector
+                .event(now, "a capacity search sets its own rate: it is not paused or played faster");
+            return;
+        }
+        if let Some(load) = &self.collector.load {
+            let Some(load) = load.changed(now.plus_micros(LEAD_US), asked.speed_percent()) else {
+                self.control.refuse(asked, before);
+                self.collector.event(now, "the load was steered too often: its tempo stays as it is");
+                return;
+            };
+            self.keep_time(load);
+        }
+        for text in by_hand(before, asked) {
+            self.collector.event(now, text);
+        }
+        self.collector.tempo = asked;
+        self.steered_at = Some(now);
+    }
+
+    /// From now on the load's clock runs like this, for everybody.
+    fn keep_time(&mut self, load: LoadClock) {
+        if let Some(backend) = self.backend.as_ref().filter(|_| self.timeline.has_outages()) {
+            backend.plan_outages(self.timeline.outages(&load));
+        }
+        self.shards.send_all(|| ShardCommand::KeepTime(load.clone()));
+        self.collector.load = Some(load);
+    }
+
     fn inject(&mut self, now: Instant) {
-        let Some(begin) = self.collector.load_begin else { return };
+        let Some(begin) = self.collector.load_begin() else { return };
         let due = |(after, _): &mut (Duration, Injection)| now >= begin.plus(*after);
         for (_, injection) in self.injections.extract_if(.., due).collect::<Vec<_>>() {
             match injection {
@@ -267,19 +315,21 @@ impl Conductor<'_> {
         let online = self.collector.ever_online();
         if online == self.devices {
             let begin = now.plus_micros(LEAD_US);
-            self.collector.load_begin = Some(begin);
-            if let Some(backend) = &self.backend {
-                backend.plan_outages(self.timeline.outages(begin));
-            }
             for (workload, release) in self.collector.first_releases() {
                 self.tell(workload, &SourceCommand::Release(release));
             }
-            self.shards.send_all(|| ShardCommand::Begin(begin));
+            let tempo = self.collector.tempo;
+            self.keep_time(LoadClock::begin(begin, tempo.speed_percent()));
             if let Some(lead) = &mut self.capacity {
                 let command = lead.begin(&mut self.collector, begin);
                 self.tell_search(&command);
             }
-            self.enter(Phase::Load, now, "all devices subscribed, load begins");
+            let text = if tempo.paused {
+                "all devices subscribed, load waits: it is paused"
+            } else {
+                "all devices subscribed, load begins"
+            };
+            self.enter(Phase::Load, now, text);
             return;
         }
         let (before, since) = self.connect_progress;
@@ -299,6 +349,9 @@ impl Conductor<'_> {
 
     fn enter(&mut self, phase: Phase, now: Instant, text: &str) {
         self.collector.phase = phase;
+        if phase > Phase::Load {
+            self.collector.tempo = Tempo::PLANNED;
+        }
         self.collector.event(now, text);
     }
 
@@ -309,6 +362,7 @@ impl Conductor<'_> {
         self.shards.send_all(|| ShardCommand::StopLoad { abandon });
         if self.collector.phase <= Phase::Load {
             self.collector.phase = Phase::Drain;
+            self.collector.tempo = Tempo::PLANNED;
         }
     }
 
@@ -348,4 +402,19 @@ impl Conductor<'_> {
         self.collector.close(self.backend_cpu());
         self.pictures.show(self.collector.snapshot(self.clock.now()));
     }
+}
+
+/// What a change of the tempo is called in the result.
+fn by_hand(before: Tempo, after: Tempo) -> Vec<String> {
+    let mut texts = Vec::new();
+    if before.rate_percent != after.rate_percent {
+        let plan = if after.rate_percent == 100 { ", as planned," } else { "" };
+        texts.push(format!("rate {}%{plan} by hand", after.rate_percent));
+    }
+    match (before.paused, after.paused) {
+        (false, true) => texts.push("paused by hand".to_owned()),
+        (true, false) => texts.push("resumed by hand".to_owned()),
+        (false, false) | (true, true) => {}
+    }
+    texts
 }

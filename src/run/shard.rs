@@ -11,7 +11,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::{JoinSet, LocalSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::clock::{Alarm, Clock, Instant, thread_cpu};
+use crate::clock::{Alarm, Clock, Instant, LoadClock, thread_cpu};
 use crate::driver::{self, CommandsApi, Driver, HttpApi, Pace, SourceCommand};
 use crate::fleet::{self, Fleet};
 use crate::ledger::{Holder, Ledger, LedgerAnomaly, ToSettle};
@@ -30,8 +30,8 @@ const SETTLE_CONNECTIONS: usize = 8;
 
 /// What a shard is asked to do.
 pub(super) enum ShardCommand {
-    /// The load begins at this instant.
-    Begin(Instant),
+    /// From now on the load's clock runs like this; before the first of these there is no load.
+    KeepTime(LoadClock),
     /// What the source of a workload does next.
     Source(u16, SourceCommand),
     /// Start nothing more; with `abandon` not even what waits for a connection.
@@ -254,10 +254,10 @@ impl Shard {
             tokio::select! {
                 biased; // A command must not wait behind a busy schedule.
                 command = self.commands.recv() => match command {
-                    Some(ShardCommand::Begin(at)) => {
-                        self.load_begin = Some(at);
-                        self.driver.begin(at);
-                        self.fleet.begin(at);
+                    Some(ShardCommand::KeepTime(load)) => {
+                        self.load_begin = Some(load.begun());
+                        self.fleet.keep_time(&load);
+                        self.driver.keep_time(load);
                     }
                     Some(ShardCommand::Source(workload, command)) => self.driver.tell(workload, &command),
                     Some(ShardCommand::StopLoad { abandon }) => {

@@ -138,7 +138,8 @@ pub struct Snapshot {
     pub elapsed: Duration,
     /// In virtual time: the real time that it took; `None` in real time, where both are one.
     pub wall_elapsed: Option<Duration>,
-    /// Since the load began; `None` before.
+    /// How much of the load has been played: the time since it began, but for pauses, and as much faster as
+    /// it is played. `None` before.
     pub load_elapsed: Option<Duration>,
     /// How long the load is planned to last (without connect and drain); `None` where feedback decides.
     pub load_planned: Option<Duration>,
@@ -162,7 +163,7 @@ pub struct Snapshot {
     pub stopped: bool,
     /// What is in force of what people have asked: whether the load waits, and how fast its clock runs.
     pub tempo: Tempo,
-    /// Somebody has paused the load or changed its rate: it is not the scenario's any more.
+    /// Somebody has paused the load or changed its rate while it went on: it is not the scenario's any more.
     pub steered: bool,
     /// How the capacity search stands, in a run that has one.
     pub capacity: Option<Arc<CapacityProgress>>,

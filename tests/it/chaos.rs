@@ -75,18 +75,24 @@ pub struct Outcome {
 
 /// Runs `scenario` in virtual time.
 pub fn run_virtually(scenario: &Arc<Scenario>, seed: u64) -> Outcome {
+    run_steered(scenario, seed, |_| {})
+}
+
+/// The same, with something done to its options.
+pub fn run_steered(scenario: &Arc<Scenario>, seed: u64, configure: impl FnOnce(&mut Options)) -> Outcome {
     count_panics();
     let before = PANICS.get();
     let backend = Arc::new(Mutex::new(None));
     let at_the_end = Arc::clone(&backend);
     let at_end = move |counters| *at_the_end.lock() = Some(counters);
-    let options = Options {
+    let mut options = Options {
         seed: Seed(seed),
         virtual_time: true,
         signals: false,
         hooks: Hooks { at_end: Some(Box::new(at_end)), ..Hooks::default() },
         ..Options::new(Arc::clone(scenario))
     };
+    configure(&mut options);
     let (sender, _receiver) = watch::channel(None);
     let report = run::run(options, &sender);
     let backend = *backend.lock();

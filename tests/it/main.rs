@@ -26,6 +26,7 @@ mod rollout;
 mod runs;
 mod scenario;
 mod shapes;
+mod steer;
 mod tidy;
 mod timeline;
 mod virtual_time;

@@ -24,6 +24,11 @@ fn all_good(released: u64, succeeded: u64) -> BatchCounts {
     }
 }
 
+/// What is decided is in force 20 ms later.
+fn decide(rollout: &mut RolloutControl, now_us: u64, counts: &[BatchCounts]) -> Vec<RolloutStep> {
+    rollout.second(now_us, now_us + 20_000, counts)
+}
+
 fn events(steps: &[RolloutStep]) -> Vec<&str> {
     let mut texts = Vec::new();
     for step in steps {
@@ -60,7 +65,7 @@ fn the_rate_grows_with_success_up_to_its_maximum() {
     );
     assert_eq!(rollout.first(), Release { from_us: 10 * SECOND, first: 0, until: 1_000, per_second: 10.0 });
     // Before its begin nothing counts.
-    assert_eq!(rollout.second(9 * SECOND, &[all_good(0, 500)]), []);
+    assert_eq!(decide(&mut rollout, 9 * SECOND, &[all_good(0, 500)]), []);
     // (second, devices that succeeded, rate from then on)
     for (second, succeeded, rate) in [
         (11, 99, None),
@@ -70,7 +75,7 @@ fn the_rate_grows_with_success_up_to_its_maximum() {
         (23, 300, Some(35.0)),
         (24, 900, None),
     ] {
-        let steps = rollout.second(second * SECOND, &[all_good(999, succeeded)]);
+        let steps = decide(&mut rollout, second * SECOND, &[all_good(999, succeeded)]);
         assert_eq!(release(&steps).map(|release| release.per_second), rate, "second {second}");
     }
     let progress = rollout.progress(&[all_good(999, 900)]);
@@ -84,7 +89,7 @@ fn a_new_rate_goes_on_where_the_old_one_has_come_to() {
     let mut rollout =
         control("{ base_rate: 10/s, max_rate: 100/s, increase_after: { notified: 50 } }", &[1_000]);
     let before = rollout.first();
-    let steps = rollout.second(16 * SECOND, &[all_good(50, 0)]);
+    let steps = decide(&mut rollout, 16 * SECOND, &[all_good(50, 0)]);
     let after = release(&steps).unwrap();
     // Up to 16.02 s the places below 61 were told, at 10/s.
     assert_eq!((after.from_us, after.first, after.per_second), (16_020_000, 61, 20.0));
@@ -108,14 +113,14 @@ fn the_first_second_over_a_limit_aborts() {
         (counts(1, 1, 2), Some("3 of 4 ended executions did not succeed (75.00%), over the limit of 50%")),
     ] {
         let mut rollout = control(load, &[1_000]);
-        let steps = rollout.second(12 * SECOND, &[ends]);
+        let steps = decide(&mut rollout, 12 * SECOND, &[ends]);
         assert_eq!(steps.contains(&RolloutStep::Abort), reason.is_some(), "{ends:?}");
         let progress = rollout.progress(&[ends]);
         assert_eq!(progress.reason.as_deref(), reason, "{ends:?}");
         assert_eq!(progress.gauges.iter().any(AbortGauge::is_over), reason.is_some());
         if reason.is_some() {
             assert_eq!((progress.state, rollout.is_over()), (RolloutState::Aborted, true));
-            assert_eq!(rollout.second(13 * SECOND, &[ends]), [], "once is enough");
+            assert_eq!(decide(&mut rollout, 13 * SECOND, &[ends]), [], "once is enough");
         }
     }
 }
@@ -134,23 +139,23 @@ fn a_gate_opens_with_success_and_soaks() {
     };
     let state = |rollout: &RolloutControl| rollout.progress(&counts(8, 1)).batches[0].state;
     // Not all told; then not enough good ones; then the gate, and the soak.
-    assert_eq!(rollout.second(11 * SECOND, &counts(4, 0)), []);
-    assert_eq!(rollout.second(12 * SECOND, &counts(7, 2)), []);
-    let steps = rollout.second(13 * SECOND, &counts(8, 1));
+    assert_eq!(decide(&mut rollout, 11 * SECOND, &counts(4, 0)), []);
+    assert_eq!(decide(&mut rollout, 12 * SECOND, &counts(7, 2)), []);
+    let steps = decide(&mut rollout, 13 * SECOND, &counts(8, 1));
     assert_eq!(
         events(&steps),
         ["rollout w: gate of batch canary open with 8 of 10 devices, soaking for 5.00s"]
     );
     assert_eq!(state(&rollout), RolloutState::Soaking);
-    assert_eq!(rollout.second(17 * SECOND, &counts(8, 2)), []);
-    let steps = rollout.second(18 * SECOND, &counts(8, 2));
+    assert_eq!(decide(&mut rollout, 17 * SECOND, &counts(8, 2)), []);
+    let steps = decide(&mut rollout, 18 * SECOND, &counts(8, 2));
     assert_eq!(events(&steps), ["rollout w: batch rest begins, 990 devices"]);
     let next = release(&steps).unwrap();
     assert_eq!((next.from_us, next.first, next.until), (18_020_000, 10, 1_000));
     assert_eq!(state(&rollout), RolloutState::Complete);
     // All are through.
     let done = [counts(8, 2)[0], all_good(990, 990)];
-    let steps = rollout.second(400 * SECOND, &done);
+    let steps = decide(&mut rollout, 400 * SECOND, &done);
     assert_eq!(events(&steps), ["rollout w complete: 998 of 1 000 devices succeeded"]);
     assert!(steps.contains(&RolloutStep::End));
     assert_eq!(rollout.progress(&done).state, RolloutState::Complete);
@@ -167,7 +172,7 @@ fn a_batch_over_its_error_threshold_or_short_of_its_gate_stops_the_rollout() {
     ] {
         let mut rollout = control(load, &[10, 1_000]);
         let counts = [BatchCounts { devices_left: bad, ..all_good(10, good) }, BatchCounts::default()];
-        rollout.second(12 * SECOND, &counts);
+        decide(&mut rollout, 12 * SECOND, &counts);
         assert_eq!(rollout.progress(&counts).reason.as_deref(), reason, "{good} {bad}");
     }
 }
@@ -175,12 +180,12 @@ fn a_batch_over_its_error_threshold_or_short_of_its_gate_stops_the_rollout() {
 #[test]
 fn it_gives_up_in_time_and_stops_with_the_load() {
     let mut rollout = control("{ base_rate: 10/s, give_up_after: 1m }", &[1_000]);
-    assert_eq!(rollout.second(69 * SECOND, &[all_good(500, 400)]), []);
-    let steps = rollout.second(70 * SECOND, &[all_good(500, 400)]);
+    assert_eq!(decide(&mut rollout, 69 * SECOND, &[all_good(500, 400)]), []);
+    let steps = decide(&mut rollout, 70 * SECOND, &[all_good(500, 400)]);
     assert_eq!(events(&steps), ["rollout w gave up after 1m00s, with 600 devices left"]);
     assert!(steps.contains(&RolloutStep::End));
     let mut rollout = control("{ base_rate: 10/s }", &[1_000]);
-    rollout.second(11 * SECOND, &[all_good(5, 4)]);
+    decide(&mut rollout, 11 * SECOND, &[all_good(5, 4)]);
     rollout.stop();
     assert_eq!(rollout.progress(&[]).state, RolloutState::Stopped);
 }
@@ -197,7 +202,7 @@ proptest::proptest! {
         let mut notified = 0;
         for (second, more) in (11u64..).zip(seconds) {
             notified += more;
-            if let Some(next) = release(&rollout.second(second * SECOND, &[all_good(notified.min(1_000), 0)])) {
+            if let Some(next) = release(&decide(&mut rollout, second * SECOND, &[all_good(notified.min(1_000), 0)])) {
                 proptest::prop_assert!(next.per_second > release_now.per_second);
                 proptest::prop_assert!(next.first >= release_now.first && next.first <= next.until);
                 if next.first > release_now.first {

@@ -2,7 +2,8 @@
 //!
 //! Each place in flight is a user that starts, waits for the end, thinks and starts again. Users are dealt
 //! out over the shards as devices are, so each shard keeps its own without knowing of the others. Levels
-//! and ramps say how many users there are at an instant.
+//! and ramps say how many users there are at an instant. A load that is played faster has as many more of
+//! them for as much less time: the same starts, only sooner.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -31,6 +32,8 @@ pub(super) struct ClosedLoop {
     levels: Vec<Level>,
     end_us: u64,
     think_time: Option<Delay>,
+    /// At how many percent of the plan's speed the load is played: so many percent of the users there are.
+    percent: u32,
     /// Users that have started and not stopped, thinking ones included.
     active: u64,
     /// When users that think start again.
@@ -61,6 +64,7 @@ impl ClosedLoop {
             end_us: begin_us.saturating_add(load.levels.iter().map(|level| micros(level.duration)).sum()),
             levels: load.levels.clone(),
             think_time: load.think_time.clone(),
+            percent: 100,
             active: 0,
             thinking: Deadlines::default(),
             ready: VecDeque::new(),
@@ -75,6 +79,15 @@ impl ClosedLoop {
     pub fn next_us(&self) -> Option<u64> {
         let again = self.thinking.next().map(Instant::micros).filter(|at_us| *at_us < self.end_us);
         [self.ready.front().copied(), self.next_user_us(), again].into_iter().flatten().min()
+    }
+
+    /// From `at_us` on the load is played at so many percent of the plan's speed.
+    pub fn play_at(&mut self, at_us: u64, percent: u32) {
+        if percent != self.percent {
+            self.percent = percent;
+            // Room that there is only now was not there before.
+            self.now_us = self.now_us.max(at_us);
+        }
     }
 
     /// Time has come to `now_us`: whoever has thought by then starts again, or goes if the level is lower.
@@ -97,7 +110,7 @@ impl ClosedLoop {
         for level in &self.levels {
             let end_us = begin_us.saturating_add(micros(level.duration));
             if let Some(at_us) =
-                reached_us(level, begin_us, self.now_us, user + 1).filter(|at_us| *at_us < end_us)
+                self.ramp(level).reached_us(begin_us, self.now_us, user + 1).filter(|at_us| *at_us < end_us)
             {
                 return Some(at_us);
             }
@@ -106,13 +119,17 @@ impl ClosedLoop {
         None
     }
 
+    fn ramp(&self, level: &Level) -> Ramp {
+        Ramp::new(level, self.percent)
+    }
+
     /// How many users of this shard there are to be.
     fn users_at(&self, at_us: u64) -> u64 {
         let mut begin_us = self.begin_us;
         for level in &self.levels {
             let end_us = begin_us.saturating_add(micros(level.duration));
             if at_us < end_us {
-                return self.own.users_below(level_at(level, begin_us, at_us));
+                return self.own.users_below(self.ramp(level).level_at(begin_us, at_us));
             }
             begin_us = end_us;
         }
@@ -157,7 +174,9 @@ impl ClosedLoop {
         let think_us = self.think_time.as_ref().map_or(0, |think| {
             self.thoughts += 1;
             let subject = self.subject.with_index(self.shard);
-            think.sample_us(&mut self.seed.at(Purpose::Think, subject, self.thoughts))
+            let think_us = think.sample_us(&mut self.seed.at(Purpose::Think, subject, self.thoughts));
+            // A faster clock does not make anybody think faster.
+            think_us.saturating_mul(u64::from(self.percent)) / 100
         });
         // On simulated time nothing need take any: an instant has room for one start of each user.
         let crowded = self.instant.0 == at_us && self.instant.1 >= self.active;
@@ -171,37 +190,45 @@ impl ClosedLoop {
     }
 }
 
-/// How many users a level that begins at `begin_us` has at an instant in it.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    clippy::cast_precision_loss,
-    reason = "not negative; users and instants of a run are far below 2^53"
-)]
-fn level_at(level: &Level, begin_us: u64, at_us: u64) -> u64 {
-    let (from, to) = (level.from as f64, level.to as f64);
-    let part = at_us.saturating_sub(begin_us) as f64 / length_us(level.duration);
-    // A ramp's own instants of a whole user must count as reached.
-    ((to - from).mul_add(part, from) + 1e-6).max(0.0) as u64
+/// A level as it is played.
+#[derive(Debug, Clone, Copy)]
+struct Ramp {
+    from: f64,
+    to: f64,
+    length_us: f64,
 }
 
-/// When a level that begins at `begin_us` has `users`, not before `after_us`; it may be behind its end.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     clippy::cast_precision_loss,
     reason = "not negative; users and instants of a run are far below 2^53"
 )]
-fn reached_us(level: &Level, begin_us: u64, after_us: u64, users: u64) -> Option<u64> {
-    let after_us = after_us.max(begin_us);
-    if level_at(level, begin_us, after_us) >= users {
-        return Some(after_us);
+impl Ramp {
+    fn new(level: &Level, percent: u32) -> Self {
+        let played = |users: u64| users as f64 * f64::from(percent) / 100.0;
+        Self { from: played(level.from), to: played(level.to), length_us: length_us(level.duration) }
     }
-    if level.to <= level.from {
-        return None;
+
+    /// How many users there are at an instant, if it begins at `begin_us`.
+    fn level_at(self, begin_us: u64, at_us: u64) -> u64 {
+        let part = at_us.saturating_sub(begin_us) as f64 / self.length_us;
+        // A ramp's own instants of a whole user must count as reached.
+        ((self.to - self.from).mul_add(part, self.from) + 1e-6).max(0.0) as u64
     }
-    let part = (users as f64 - level.from as f64) / (level.to as f64 - level.from as f64);
-    Some(begin_us.saturating_add((part * length_us(level.duration)).ceil() as u64).max(after_us))
+
+    /// When there are `users`, not before `after_us`; it may be behind the end.
+    fn reached_us(self, begin_us: u64, after_us: u64, users: u64) -> Option<u64> {
+        let after_us = after_us.max(begin_us);
+        if self.level_at(begin_us, after_us) >= users {
+            return Some(after_us);
+        }
+        if self.to <= self.from {
+            return None;
+        }
+        let part = (users as f64 - self.from) / (self.to - self.from);
+        Some(begin_us.saturating_add((part * self.length_us).ceil() as u64).max(after_us))
+    }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "at most a year")]
@@ -264,6 +291,22 @@ mod tests {
         assert!(taken(&mut source, 17_000_000).is_empty());
         assert_eq!((source.next_us(), source.active), (None, 0));
         assert!(!source.is_exhausted(17_999_999) && source.is_exhausted(18_000_000));
+    }
+
+    #[test]
+    fn a_load_that_is_played_faster_has_more_users_from_then_on() {
+        let mut source = closed_loop("{ stages: [{ in_flight: 10, duration: 60s }], think_time: 2s }", 0, 1);
+        assert_eq!(taken(&mut source, 0), [0; 10]);
+        source.play_at(5_000_000, 120);
+        assert_eq!(taken(&mut source, 9_000_000), [5_000_000; 2], "not since the last start");
+        // 2 s of the run are 2.4 s of a load that is played so much faster.
+        source.ended(9_000_000);
+        assert_eq!(source.next_us(), Some(11_400_000));
+        source.play_at(10_000_000, 50);
+        for _ in 0..11 {
+            source.ended(10_000_000);
+        }
+        assert_eq!(taken(&mut source, 30_000_000).len(), 5, "seven of twelve go");
     }
 
     #[test]

@@ -143,6 +143,10 @@ fn what_cannot_be_compared_is_said() {
     let mut stopped = run(3, 6, 5e4);
     stopped.run.verdict = "STOPPED".to_owned();
     assert_eq!(objections(&[stopped], &base).len(), 1);
+    let mut steered = run(3, 6, 5e4);
+    steered.run.steered = true;
+    let texts = objections(&base, &[steered]);
+    assert!(texts.len() == 1 && texts[0].contains("was steered by hand"), "{texts:?}");
 }
 
 #[test]

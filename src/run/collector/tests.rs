@@ -388,7 +388,7 @@ fn the_last_deadline_shows_while_something_can_still_end() {
 fn times_count_from_the_epoch_and_from_the_loads_begin() {
     let mut collector = collector(1);
     assert_eq!(collector.snapshot(at(1_500)).load_elapsed, None);
-    collector.load_begin = Some(at(2_000));
+    collector.load = Some(LoadClock::begin(at(2_000), 100));
     collector.event(at(2_100), "load begins");
     for (ms, load_elapsed_ms) in [(1_990, 0), (2_000, 0), (3_250, 1_250)] {
         let snapshot = collector.snapshot(at(ms));
