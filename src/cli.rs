@@ -14,6 +14,7 @@ mod docs;
 mod findings;
 mod init;
 mod inputs;
+mod paused;
 mod progress;
 mod run;
 mod target;
@@ -109,6 +110,9 @@ struct RunArguments {
     /// Time between progress lines when there is no screen.
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = interval, env = "FLEETSIM_INTERVAL")]
     interval: Duration,
+    /// Begin paused: the fleet connects, and the load waits until somebody resumes it (space on the screen).
+    #[arg(long, env = "FLEETSIM_PAUSED", value_parser = FalseyValueParser::new())]
+    paused: bool,
     /// Print no progress, only the summary and errors.
     #[arg(short, long, env = "FLEETSIM_QUIET", value_parser = FalseyValueParser::new())]
     quiet: bool,

@@ -20,7 +20,7 @@ use crate::verdict;
 use super::baseline::Baseline;
 use super::console::Console;
 use super::inputs::Loader;
-use super::{RunArguments, Summary, When, progress};
+use super::{RunArguments, Summary, When, paused, progress};
 
 pub(super) fn run(arguments: &RunArguments, console: Console) -> Exit {
     run_all(arguments, console, |_| Ok(()))
@@ -77,6 +77,12 @@ fn run_all(
     }
     if exit != Exit::Ok {
         return exit;
+    }
+    if arguments.paused
+        && let Some(text) = paused::refusal(&scenarios, arguments.virtual_time, shows_screen(arguments))
+    {
+        console.err(&format!("error: {text}"));
+        return Exit::Usage;
     }
     let baseline = match Baseline::read(arguments, &scenarios, console) {
         Ok(baseline) => baseline,
@@ -155,6 +161,8 @@ fn one(
     options.grace = arguments.grace;
     options.virtual_time = arguments.virtual_time;
     options.shards = arguments.shards.map(usize::from);
+    // However the last one was played: this one begins as it is asked for.
+    control.set_tempo(paused::tempo(arguments.paused));
     options.control = control.clone();
     if !arguments.quiet {
         let devices = crate::units::human_count(scenario.device_count());
@@ -258,12 +266,7 @@ impl Display {
         console: Console,
     ) -> Self {
         let done = CancellationToken::new();
-        let wants_screen = match arguments.tui {
-            When::Auto => tui::available() && arguments.json.as_deref() != Some(Path::new("-")),
-            When::On => true,
-            When::Off => false,
-        };
-        let thread = if wants_screen {
+        let thread = if shows_screen(arguments) {
             screen(scenario, seed, snapshots, arguments, control, done.clone(), console).ok()
         } else if arguments.quiet {
             None
@@ -279,6 +282,14 @@ impl Display {
             // The run's outcome does not depend on who watched it.
             thread.join().ok();
         }
+    }
+}
+
+fn shows_screen(arguments: &RunArguments) -> bool {
+    match arguments.tui {
+        When::Auto => tui::available() && arguments.json.as_deref() != Some(Path::new("-")),
+        When::On => true,
+        When::Off => false,
     }
 }
 
@@ -303,6 +314,8 @@ fn screen(
         let judge = |snapshot: &crate::stats::Snapshot| verdict::judge(&scenario, snapshot);
         if let Err(error) = tui::run(context, snapshots.clone(), judge, &control, &done) {
             console.err(&format!("warning: no screen: {error}; the run goes on (Ctrl-C stops it)"));
+            // Nobody else could.
+            control.resume();
             progress::print(snapshots, interval, console);
         }
     })
