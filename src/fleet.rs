@@ -286,6 +286,11 @@ impl Fleet {
         self.devices.get(slot as usize).is_some_and(|d| timeline.was_silenced(plan, d.id, since, until))
     }
 
+    /// How long the link of a device keeps a packet at the most, by plan.
+    pub fn longest_link_delay_us(&self) -> u64 {
+        self.shared.plan.longest_link_delay_us()
+    }
+
     /// The device in a slot.
     pub fn device_id(&self, slot: u32) -> Option<DeviceId> {
         self.devices.get(slot as usize).map(|device| device.id)

@@ -26,7 +26,7 @@ use crate::stats::{Class, Finding, Part, Statistics};
 
 pub use entry::{Origin, PlannedEnd, Reply, Report};
 pub use follow::{Follow, Milestone, Progress};
-pub use settle::{Holder, ReadBack, Record};
+pub use settle::{Holder, Outage, ReadBack, Record};
 
 use entry::{DeviceSide, Entry, ProgressReply};
 use follow::Followed;
@@ -396,9 +396,9 @@ impl Ledger {
 
     /// The device gave up waiting for the reply to its terminal update.
     /// `disconnected`: because its connection ended, which explains it.
-    pub fn unconfirmed(&mut self, id: &ExecutionId, disconnected: bool) {
+    pub fn unconfirmed(&mut self, id: &ExecutionId, now: Instant, disconnected: bool) {
         let Some(side) = self.side_mut(id) else { return };
-        side.reply_missed = true;
+        side.reply_missed = Some(now);
         side.disconnected |= disconnected;
         if let Some(key) = self.by_id.get(id) {
             let key = *key;
@@ -449,9 +449,10 @@ impl Ledger {
     }
 
     /// Compares what was read back with what was seen, and strikes the entry off if it has ended.
-    pub fn settle(&mut self, key: EntryKey, now: Instant, read: &ReadBack, holder: Holder) {
+    pub fn settle(&mut self, key: EntryKey, now: Instant, read: &ReadBack, holder: &Holder) {
         let Some(entry) = self.entry_mut(key) else { return };
-        entry.excused_until = holder.excused_until;
+        entry.excused_until = holder.outages.last().map(|outage| outage.until);
+        entry.link_us = holder.link_us;
         match settle::settle(entry, read, now, holder) {
             Settlement::Wait(until) => {
                 if settle::is_timed_out_by_cloud(read) {
@@ -550,7 +551,7 @@ impl Ledger {
         if let Some(side) = said {
             entry.side = side;
         }
-        let ended = entry.side.confirmed.is_some() || entry.side.reply_missed;
+        let ended = entry.side.confirmed.is_some() || entry.side.reply_missed.is_some();
         let deadline = now.plus_micros(entry.timeout_us + settle::DEADLINE_MARGIN_US);
         self.by_id.insert(id, key);
         self.counts(origin).started += 1;

@@ -199,13 +199,12 @@ impl Handle {
 
     /// Whether it was out at any instant since `since`.
     pub fn was_out_since(&self, since: Instant) -> bool {
-        self.outage_since(since).is_some()
+        !self.outages_since(since).is_empty()
     }
 
-    /// The last outage that has begun and was not over at `since`.
-    pub fn outage_since(&self, since: Instant) -> Option<Outage> {
-        let outages = self.0.outages();
-        outages.last_since(since)
+    /// The outages that have begun and were not over at `since`, in their order.
+    pub fn outages_since(&self, since: Instant) -> Vec<Outage> {
+        self.0.outages().since(since)
     }
 
     /// Runs a closure on the backend's thread, so that a test can block it. `false` if it was not

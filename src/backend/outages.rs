@@ -92,16 +92,16 @@ impl Outages {
         })
     }
 
-    /// The last outage that has begun and was not over at `since`.
-    pub fn last_since(&self, since: Instant) -> Option<Outage> {
+    /// The outages that have begun and were not over at `since`, in their order.
+    pub fn since(&self, since: Instant) -> Vec<Outage> {
         self.look(|all| {
-            let last = all.last()?;
             // Nothing that has begun reaches beyond the last one.
-            if since >= last.until {
-                return None;
+            if all.last().is_none_or(|last| since >= last.until) {
+                return Vec::new();
             }
             let now = self.clock.now();
-            all.iter().rev().copied().find(|outage| outage.from <= now && since < outage.until)
+            let is_meant = |outage: &&Outage| outage.from <= now && since < outage.until;
+            all.iter().filter(is_meant).copied().collect()
         })
     }
 
@@ -273,10 +273,10 @@ mod tests {
         clock.sleep_until(at(15)).await;
         outages.end().await;
         assert_eq!(clock.now(), at(30));
-        let since = |ms| outages.last_since(at(ms)).map(|outage| outage.until);
+        let since = |ms| outages.since(at(ms)).iter().map(|outage| outage.until).collect::<Vec<_>>();
         assert_eq!(
             (since(0), since(19), since(20), since(30)),
-            (Some(at(30)), Some(at(30)), Some(at(30)), None)
+            (vec![at(20), at(30)], vec![at(20), at(30)], vec![at(30)], vec![])
         );
     }
 

@@ -52,7 +52,7 @@ pub async fn settle_lane(
                 ledger.read_again(next.key);
             } else {
                 let now = driver.clock.now();
-                ledger.settle(next.key, now, &read, holder(&next, now));
+                ledger.settle(next.key, now, &read, &holder(&next, now));
             }
         }
         let next = driver.ledger.borrow().next_deadline();

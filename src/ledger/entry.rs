@@ -101,8 +101,8 @@ pub(super) struct DeviceSide {
     pub reported_again: u16,
     pub confirmed: Option<Instant>,
     pub reply: Option<Reply>,
-    /// The device stopped waiting for the reply.
-    pub reply_missed: bool,
+    /// When the device stopped waiting for the reply.
+    pub reply_missed: Option<Instant>,
     /// The connection ended in between.
     pub disconnected: bool,
     pub redelivered: u16,
@@ -123,6 +123,8 @@ pub(super) struct Entry {
     pub told: bool,
     /// The end of the last planned outage of the target while it was open.
     pub excused_until: Option<Instant>,
+    /// How long the link of its device keeps a packet at the most, by plan.
+    pub link_us: u64,
     pub side: DeviceSide,
 }
 
@@ -138,6 +140,7 @@ impl Entry {
             id: None,
             told: false,
             excused_until: None,
+            link_us: 0,
             side: DeviceSide::default(),
         }
     }

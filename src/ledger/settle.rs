@@ -35,8 +35,17 @@ pub enum ReadBack {
     Unreadable,
 }
 
+/// A planned outage of the target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outage {
+    /// Its first instant.
+    pub from: Instant,
+    /// The first instant after it.
+    pub until: Instant,
+}
+
 /// What is known of the device right now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Holder {
     /// Since when it has been connected without a break.
     pub online_since: Option<Instant>,
@@ -47,8 +56,10 @@ pub struct Holder {
     pub holds: bool,
     /// Whether it was kept from answering by plan since the start.
     pub silenced: bool,
-    /// When the target was back from its last planned outage since the start.
-    pub excused_until: Option<Instant>,
+    /// How long its link keeps a packet at the most, by plan.
+    pub link_us: u64,
+    /// The planned outages of the target that have begun and were not over at the start, in their order.
+    pub outages: Vec<Outage>,
 }
 
 /// Whether an entry can be struck off.
@@ -67,10 +78,12 @@ pub(super) const DEADLINE_MARGIN_US: u64 = 100_000;
 pub(super) const OPEN_MARGIN_US: u64 = 2_000_000;
 /// A device that comes back to its kept session this long before the time-out gets what waited there.
 const DELIVERY_MARGIN_US: u64 = 1_000_000;
+/// A target that worked this long without a planned outage had the time for what it did not do.
+const ENOUGH_US: u64 = OPEN_MARGIN_US;
 /// How often an open one is looked at past its time-out.
 const LOOK_AGAIN_US: u64 = 500_000;
 
-pub(super) fn settle(entry: &Entry, read: &ReadBack, now: Instant, holder: Holder) -> Settlement {
+pub(super) fn settle(entry: &Entry, read: &ReadBack, now: Instant, holder: &Holder) -> Settlement {
     match read {
         ReadBack::Record(record) => with_record(entry, record, now, holder),
         ReadBack::NotFound => strike(entry, seen_class(entry), vec![(Finding::Lost, false)]),
@@ -90,7 +103,7 @@ pub(super) fn is_success(read: &ReadBack) -> bool {
     matches!(read, ReadBack::Record(record) if record.status == Status::Succeeded)
 }
 
-fn with_record(entry: &Entry, record: &Record, now: Instant, holder: Holder) -> Settlement {
+fn with_record(entry: &Entry, record: &Record, now: Instant, holder: &Holder) -> Settlement {
     let in_time = record.completed_after_us.is_some_and(|us| us < entry.timeout_us);
     let class = match record.status {
         Status::Created | Status::InProgress => return still_open(entry, now),
@@ -107,8 +120,10 @@ fn with_record(entry: &Entry, record: &Record, now: Instant, holder: Holder) -> 
     if contradicts(entry, record) || was_taken_and_refused(entry) {
         findings.push((Finding::Contradicted, false));
     }
-    if entry.side.reply_missed && entry.side.confirmed.is_none() {
-        findings.push((Finding::Unconfirmed, entry.side.disconnected || entry.excused_until.is_some()));
+    if entry.side.confirmed.is_none()
+        && let Some(missed) = entry.side.reply_missed
+    {
+        findings.push((Finding::Unconfirmed, missing_reply_is_explained(entry, missed, holder)));
     }
     if in_time {
         strike(entry, class, findings)
@@ -129,30 +144,27 @@ fn still_open(entry: &Entry, now: Instant) -> Settlement {
     strike(entry, Class::Unfinished, vec![(Finding::Lost, false)])
 }
 
-fn timed_out_cloud(entry: &Entry, record: &Record, now: Instant, holder: Holder) -> Settlement {
+fn timed_out_cloud(entry: &Entry, record: &Record, now: Instant, holder: &Holder) -> Settlement {
     let side = &entry.side;
     if accepted(entry) {
         return strike(entry, Class::TimedOutCloud, vec![(Finding::Contradicted, false)]);
     }
-    if side.reply_missed {
-        return strike(
-            entry,
-            Class::TimedOutCloud,
-            vec![(Finding::Unconfirmed, side.disconnected || entry.excused_until.is_some())],
-        );
+    if let Some(missed) = side.reply_missed {
+        let explained = missing_reply_is_explained(entry, missed, holder);
+        return strike(entry, Class::TimedOutCloud, vec![(Finding::Unconfirmed, explained)]);
     }
     if let Some(until) = late_answer_until(entry, now, holder).filter(|until| now < *until) {
         return Settlement::Wait(now.plus_micros(LOOK_AGAIN_US).min(until));
     }
     if side.held.is_none()
-        && let Some(until) = excused_until(entry).filter(|until| now < *until)
+        && let Some(until) = may_arrive_until(entry).filter(|until| now < *until)
     {
-        // What lay in the target during its outage is on its way.
         return Settlement::Wait(until);
     }
     let unreadable = side.end == Some(PlannedEnd::Unreadable);
     let findings = if unreadable || (side.held.is_none() && was_owed(entry, holder)) {
-        vec![(Finding::Lost, (record.request_withheld && !unreadable) || entry.excused_until.is_some())]
+        let explained = !unreadable && (record.request_withheld || loss_is_explained(entry, holder));
+        vec![(Finding::Lost, explained)]
     } else {
         Vec::new()
     };
@@ -160,17 +172,47 @@ fn timed_out_cloud(entry: &Entry, record: &Record, now: Instant, holder: Holder)
 }
 
 /// Whether the target had to deliver the request: it held a live subscription from before the start to
-/// the time-out, and the device was there to take it. Not "at the instant of the start": in whole
-/// milliseconds that can be before it.
-fn was_owed(entry: &Entry, holder: Holder) -> bool {
+/// the time-out, and the device was there to take it, for as long as the way to it takes. Not "at the instant
+/// of the start": in whole milliseconds that can be before it.
+fn was_owed(entry: &Entry, holder: &Holder) -> bool {
     let written = entry.written.unwrap_or(entry.picked);
-    let in_time = written.plus_micros(entry.timeout_us);
-    holder.subscribed_since.is_some_and(|since| since < written)
+    let in_time = written.plus_micros(entry.timeout_us.saturating_sub(entry.link_us));
+    written < in_time
+        && holder.subscribed_since.is_some_and(|since| since < written)
         && holder.online_since.is_some_and(|since| since.plus_micros(DELIVERY_MARGIN_US) < in_time)
 }
 
+/// Whether planned outages explain that the request never came: from when both the start was written and the
+/// device was there, until the time-out.
+fn loss_is_explained(entry: &Entry, holder: &Holder) -> bool {
+    let written = entry.written.unwrap_or(entry.picked);
+    let from = holder.online_since.map_or(written, |since| since.max(written));
+    let way_us = entry.timeout_us.saturating_sub(entry.link_us);
+    let until = entry.answered.unwrap_or(written).plus_micros(way_us);
+    took_the_time(&holder.outages, from, until)
+}
+
+/// Whether a lost connection or planned outages explain that the device waited in vain for the reply to its
+/// answer, until it `missed` it.
+fn missing_reply_is_explained(entry: &Entry, missed: Instant, holder: &Holder) -> bool {
+    let from = entry.side.reported.unwrap_or(missed);
+    entry.side.disconnected || took_the_time(&holder.outages, from, missed)
+}
+
+/// Whether planned outages took away so much of a stretch of time that what should have happened in it could
+/// not: they left no [`ENOUGH_US`] in one piece, and of a stretch shorter than twice that not half. An outage
+/// that left more excuses nothing: what lay in the target, or in the sockets before it, goes on when it is
+/// back.
+fn took_the_time(outages: &[Outage], from: Instant, until: Instant) -> bool {
+    let within = || outages.iter().filter(|outage| outage.from < until && from < outage.until);
+    let begins = within().map(|outage| outage.from).chain([until]);
+    let ends = [from].into_iter().chain(within().map(|outage| outage.until));
+    let longest_us = ends.zip(begins).map(|(end, begin)| begin.micros_since(end)).max().unwrap_or(0);
+    within().next().is_some() && longest_us < ENOUGH_US.min(until.micros_since(from) / 2)
+}
+
 /// Until when a held execution that timed out may still be answered; `None` if it will not be.
-fn late_answer_until(entry: &Entry, now: Instant, holder: Holder) -> Option<Instant> {
+fn late_answer_until(entry: &Entry, now: Instant, holder: &Holder) -> Option<Instant> {
     let side = &entry.side;
     let planned = match side.end? {
         PlannedEnd::Answer { after_us } => side.held?.plus_micros(after_us),
@@ -241,9 +283,12 @@ pub(super) fn deadline(entry: &Entry) -> Instant {
     entry.excused_until.map_or(deadline, |until| deadline.max(until.plus_micros(DEADLINE_MARGIN_US)))
 }
 
-/// Until when a planned outage of the target excuses that something has not come.
-fn excused_until(entry: &Entry) -> Option<Instant> {
-    entry.excused_until.map(|until| until.plus_micros(OPEN_MARGIN_US))
+/// Until when a request that has timed out may still arrive: what lay in the target during a planned outage
+/// is on its way, and so is what its link holds.
+fn may_arrive_until(entry: &Entry) -> Option<Instant> {
+    let from_outage = entry.excused_until.map(|until| until.plus_micros(OPEN_MARGIN_US));
+    let from_link = (entry.link_us > 0).then(|| deadline(entry).plus_micros(entry.link_us));
+    from_outage.max(from_link)
 }
 
 /// Why an execution timed out at the cloud, if the plan of the run says it.
@@ -251,13 +296,14 @@ pub(super) fn timed_out_by_plan(
     entry: &Entry,
     class: Class,
     findings: &[(Finding, bool)],
-    holder: Holder,
+    holder: &Holder,
 ) -> Option<&'static str> {
     let is_lost = findings.iter().any(|(finding, _)| *finding == Finding::Lost);
     if class != Class::TimedOutCloud || is_lost {
         return None;
     }
     match entry.side.end {
+        None if entry.link_us >= entry.timeout_us => Some("time-outs because the link took longer"),
         None => Some("time-outs because the device was away"),
         Some(_) if holder.silenced => Some("time-outs of devices silenced by the timeline"),
         Some(_) if entry.excused_until.is_some() => Some("time-outs with a planned outage of the backend"),

@@ -18,7 +18,7 @@ const MAX_STRUCK: usize = 65_536;
 pub(super) struct Struck {
     pub origin: Origin,
     pub planned: Instant,
-    /// When its time-out had surely passed.
+    /// When its time-out had surely passed, and what the link held had arrived.
     pub timed_out: Instant,
     /// Whether its device ever held the request.
     pub held: bool,
@@ -52,7 +52,7 @@ impl Struck {
         Self {
             origin: entry.origin,
             planned: entry.planned,
-            timed_out: settle::deadline(entry),
+            timed_out: settle::deadline(entry).plus_micros(entry.link_us),
             held: entry.side.held.is_some(),
         }
     }

@@ -75,8 +75,8 @@ impl Bench {
         while let Some(ToSettle { key, .. }) = self.ledger.next_to_settle(at(ms)) {
             let online_since = online_ms.map(at);
             let subscribed_since = self.session_ms.map(at).or(online_since);
-            let holder = Holder { online_since, subscribed_since, holds: self.holds, ..self.plan };
-            self.ledger.settle(key, at(ms), read, holder);
+            let holder = Holder { online_since, subscribed_since, holds: self.holds, ..self.plan.clone() };
+            self.ledger.settle(key, at(ms), read, &holder);
             settled += 1;
         }
         settled
@@ -323,7 +323,7 @@ fn a_reply_that_a_disconnect_has_cost_is_unconfirmed_and_explained() {
         bench.started(1);
         bench.held(1, 1006, ends_after(10));
         bench.reports(1, 1016, 1016, Status::Succeeded);
-        bench.ledger.unconfirmed(&id(1), true);
+        bench.ledger.unconfirmed(&id(1), at(1_700), true);
         let completed = (status == Status::Succeeded).then_some(20);
         bench.settle(1005 + AFTER_TIMEOUT, &record(status, completed), Some(5_000));
         let counts = bench.counts();
@@ -467,7 +467,7 @@ fn an_answer_without_a_reply_is_unconfirmed() {
     bench.started(1);
     bench.held(1, 1006, ends_after(10));
     bench.reports(1, 1016, 1016, Status::Succeeded);
-    bench.ledger.unconfirmed(&id(1), false);
+    bench.ledger.unconfirmed(&id(1), at(11_200), false);
     bench.settle(11_020, &record(Status::Succeeded, Some(11)), Some(0));
     let counts = bench.counts();
     assert_eq!(counts.finding(Finding::Unconfirmed).unexplained, 1);
@@ -686,16 +686,22 @@ proptest::proptest! {
     }
 }
 
+/// Planned outages of the target, each from and until.
+fn out(outages: &[(u64, u64)]) -> Holder {
+    let outages = outages.iter().map(|(from, until)| Outage { from: at(*from), until: at(*until) });
+    Holder { outages: outages.collect(), ..Holder::default() }
+}
+
 /// A target that is out by plan answers, times out and delivers when it is back.
 #[test]
 fn a_planned_outage_excuses_what_did_not_come_in_time() {
     // Held, answered, and the reply given up during the outage.
     let mut bench = Bench::new();
-    bench.plan = Holder { excused_until: Some(at(30_000)), ..Holder::default() };
+    bench.plan = out(&[(1_050, 30_000)]);
     bench.started(1);
     bench.held(1, 1_010, ends_after(100));
     bench.reports(1, 1_110, 1_110, Status::Succeeded);
-    bench.ledger.unconfirmed(&id(1), false);
+    bench.ledger.unconfirmed(&id(1), at(11_110), false);
     let record = Record {
         status: Status::Succeeded,
         reason: None,
@@ -709,7 +715,7 @@ fn a_planned_outage_excuses_what_did_not_come_in_time() {
 
     // Open 2 s past its time-out because nothing was timed out meanwhile; not lost before 2 s after it.
     let mut bench = Bench::new();
-    bench.plan = Holder { excused_until: Some(at(30_000)), ..Holder::default() };
+    bench.plan = out(&[(1_050, 30_000)]);
     bench.started(2);
     let open = ReadBack::Record(Record {
         status: Status::Created,
@@ -726,7 +732,7 @@ fn a_planned_outage_excuses_what_did_not_come_in_time() {
 
     // Timed out in the target, and on its way to the device only now.
     let mut bench = Bench::new();
-    bench.plan = Holder { excused_until: Some(at(30_000)), ..Holder::default() };
+    bench.plan = out(&[(1_050, 30_000)]);
     bench.holds = false;
     bench.started(3);
     let timed_out = ReadBack::Record(Record {
@@ -741,4 +747,70 @@ fn a_planned_outage_excuses_what_did_not_come_in_time() {
     bench.settle(32_100, &timed_out, Some(0));
     let counts = bench.ledger.statistics.measured(None, None);
     assert_eq!((counts.finding(Finding::Lost).explained, counts.unexplained()), (1, 0));
+}
+
+/// Started at 1.0 s, timed out at 11.0 s, never held by a device that was there all the time.
+#[test]
+fn an_outage_excuses_a_lost_request_only_if_it_left_no_time_for_it() {
+    for (outages, explained) in [
+        // It was over long before the time-out, or came when that was due.
+        (&[(1_050u64, 2_000u64)] as &[_], false),
+        (&[(5_000, 7_000)], false),
+        (&[(9_500, 12_000)], false),
+        (&[(11_100, 14_000)], false),
+        // Little was left before it, after it, or between one and the next.
+        (&[(1_050, 10_000)], true),
+        (&[(2_500, 30_000)], true),
+        (&[(2_000, 3_500), (5_000, 6_000), (7_500, 10_000)], true),
+        (&[(2_000, 3_500), (6_000, 7_000), (8_500, 10_000)], false),
+    ] {
+        let mut bench = Bench::new();
+        bench.plan = out(outages);
+        bench.holds = false;
+        bench.started(1);
+        for ms in [11_200, 20_000, 40_000] {
+            bench.settle(ms, &record(Status::TimedOut, None), Some(0));
+        }
+        let lost = bench.counts().finding(Finding::Lost);
+        let expected = (u64::from(explained), u64::from(!explained));
+        assert_eq!((lost.explained, lost.unexplained), expected, "{outages:?}");
+    }
+}
+
+/// Back online at 8 s in a session that was kept, the device could have had the request for 3 s.
+#[test]
+fn an_outage_while_the_device_was_away_excuses_nothing() {
+    for (outage, explained) in [((1_050, 7_000), false), ((1_050, 10_000), true)] {
+        let mut bench = Bench::new();
+        bench.plan = out(&[outage]);
+        (bench.holds, bench.session_ms) = (false, Some(0));
+        bench.started(1);
+        for ms in [11_200, 20_000] {
+            bench.settle(ms, &record(Status::TimedOut, None), Some(8_000));
+        }
+        let lost = bench.counts().finding(Finding::Lost);
+        assert_eq!(
+            (lost.explained, lost.explained + lost.unexplained),
+            (u64::from(explained), 1),
+            "{outage:?}"
+        );
+    }
+}
+
+/// Reported at 5.0 s, given up at 15.0 s.
+#[test]
+fn an_outage_excuses_a_missing_reply_only_if_it_left_no_time_for_it() {
+    for (outage, explained) in
+        [((1_500, 4_000), false), ((5_500, 6_500), false), ((5_500, 14_000), true), ((4_000, 30_000), true)]
+    {
+        let mut bench = Bench::new();
+        bench.plan = out(&[outage]);
+        bench.started(1);
+        bench.held(1, 1_010, ends_after(3_990));
+        bench.reports(1, 5_000, 5_000, Status::Succeeded);
+        bench.ledger.unconfirmed(&id(1), at(15_000), false);
+        bench.settle(15_000, &record(Status::Succeeded, Some(4_000)), Some(0));
+        let unconfirmed = bench.counts().finding(Finding::Unconfirmed);
+        assert_eq!((unconfirmed.explained, unconfirmed.total()), (u64::from(explained), 1), "{outage:?}");
+    }
 }

@@ -30,6 +30,11 @@ impl Plan {
         self.sample(delay, Purpose::LinkDelay, device, number)
     }
 
+    /// How long a packet is under way at the most; of a delay without a bound all but one in a thousand.
+    pub fn longest_link_delay_us(&self) -> u64 {
+        self.link_delay().map_or(0, Delay::high_us)
+    }
+
     fn link_delay(&self) -> Option<&Delay> {
         self.scenario.target.embedded()?.link_delay.as_ref()
     }

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::{Alarm, Clock, Instant, LoadClock, thread_cpu};
 use crate::driver::{self, CommandsApi, Driver, HttpApi, Pace, SourceCommand};
 use crate::fleet::{self, Fleet};
-use crate::ledger::{Holder, Ledger, LedgerAnomaly, ToSettle};
+use crate::ledger::{Holder, Ledger, LedgerAnomaly, Outage, ToSettle};
 use crate::plan::Plan;
 use crate::scenario::{self, Via};
 use crate::stats::{Anomaly, Statistics, StuckDevice};
@@ -155,6 +155,7 @@ fn settle_lane(
     pace: Option<&Rc<Pace>>,
 ) -> impl Future<Output = ()> + 'static {
     let (holders, ids, backend) = (Rc::clone(fleet), Rc::clone(fleet), site.backend.clone());
+    let link_us = fleet.longest_link_delay_us();
     driver::settle_lane(
         Rc::clone(driver),
         api,
@@ -163,7 +164,11 @@ fn settle_lane(
             subscribed_since: holders.subscribed_since(*device),
             holds: holders.holds(*device, id),
             silenced: holders.was_silenced(*device, *since, now),
-            excused_until: backend.as_ref().and_then(|b| b.outage_since(*since)).map(|outage| outage.until),
+            link_us,
+            outages: backend.as_ref().map_or_else(Vec::new, |backend| {
+                let outages = backend.outages_since(*since).into_iter();
+                outages.map(|outage| Outage { from: outage.from, until: outage.until }).collect()
+            }),
         },
         move |slot| ids.device_id(slot),
         Rc::clone(changed),

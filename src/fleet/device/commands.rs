@@ -182,7 +182,7 @@ impl Device {
                 }
                 Action::Unconfirmed { id, disconnected } => {
                     shared.is_done(self.slot, &id);
-                    shared.ledger.borrow_mut().unconfirmed(&id, disconnected);
+                    shared.ledger.borrow_mut().unconfirmed(&id, now, disconnected);
                 }
                 Action::Expired { id } => {
                     shared.is_done(self.slot, &id);
