@@ -16,6 +16,7 @@ mod start;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use tokio::sync::Notify;
 
@@ -75,6 +76,8 @@ struct Job {
     device: DeviceId,
     /// How often it was refused and is sent again.
     attempt: u32,
+    /// The error of the last refusal.
+    refused: Option<Arc<str>>,
     /// Since when it waits for a connection.
     waiting_since: Instant,
 }
@@ -177,6 +180,7 @@ impl Driver {
                 number,
                 device,
                 attempt: 0,
+                refused: None,
                 waiting_since: picked,
             });
             self.queued.notify_one();
@@ -202,12 +206,17 @@ impl Driver {
         origin
     }
 
-    /// Takes back what is picked up and not sent yet: the user asked to stop sending.
+    /// Takes back what is picked up and not sent yet: the user asked to stop sending. What was refused and waits
+    /// to be sent again was sent once, and stays refused.
     pub fn abandon(&self) {
         self.abandoned.set(true);
+        let now = self.clock.now();
         let mut ledger = self.ledger.borrow_mut();
         for job in self.queue.borrow_mut().drain(..) {
-            ledger.abandoned(job.key);
+            match job.refused {
+                Some(error) => ledger.refused(job.key, now, &error),
+                None => ledger.abandoned(job.key),
+            }
         }
     }
 
@@ -252,5 +261,51 @@ fn origin(arrival: &Arrival, slot_of: &impl Fn(DeviceId) -> Option<u32>) -> Orig
         group: arrival.device.group,
         device: slot_of(arrival.device).expect("a shard's arrivals go to its own devices"),
         part: if arrival.measured { Part::Measured } else { Part::WarmUp },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::{Variables, parse};
+    use crate::seed::Seed;
+    use crate::stats::{Class, Statistics};
+
+    /// The driver of a small load, which has not begun.
+    pub(super) fn driver(clock: Clock) -> Driver {
+        let text = "version: 1\nname: s\ngroups: { g: { behavior: { delay: 1ms } } }\nworkloads: { w: { command: { \
+                    name: c }, load: { once: {} } } }\n";
+        let scenario = parse("s", text, &Variables::default()).unwrap_or_else(|p| panic!("{p}"));
+        let statistics = Statistics::new(Arc::new(scenario.shape()));
+        let ledger = Rc::new(RefCell::new(Ledger::new(statistics, Rc::new(Notify::new()))));
+        Driver::new(clock, Plan::new(Arc::new(scenario), Seed(1)), ledger, 0, 1)
+    }
+
+    /// The user stops the run while one start waits for its first attempt and one for its second.
+    #[test]
+    fn a_start_that_was_refused_once_stays_refused_when_the_run_is_stopped() {
+        let driver = driver(Clock::start());
+        let now = driver.clock.now();
+        let origin = Origin { workload: 0, group: 0, device: 0, part: Part::Measured };
+        for (number, refused) in [(0, None), (1, Some(Arc::from("ThrottlingException")))] {
+            let mut ledger = driver.ledger.borrow_mut();
+            let key = ledger.enter(origin, now, now, 1_000_000).unwrap();
+            if refused.is_some() {
+                ledger.written(key, now);
+            }
+            let device = DeviceId { group: 0, index: 0 };
+            let attempt = u32::from(refused.is_some());
+            let job =
+                Job { key, picked: now, workload: 0, number, device, attempt, refused, waiting_since: now };
+            driver.queue.borrow_mut().push_back(job);
+        }
+        driver.abandon();
+        let ledger = driver.ledger.borrow();
+        let counts = ledger.statistics.measured(None, None);
+        assert_eq!((counts.due, counts.class(Class::Unsent), counts.class(Class::Refused)), (2, 1, 1));
+        assert_eq!(counts.refused.get("ThrottlingException"), Some(&1));
+        // No answer is awaited any more: what the device holds is told by no start under way.
+        let id = crate::protocol::ExecutionId::from_uuid(1);
+        assert_eq!(ledger.times_out(0, &id, now), None);
     }
 }

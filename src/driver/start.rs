@@ -114,14 +114,15 @@ impl Driver {
     fn send_later(self: &Rc<Self>, mut job: Job, error: Arc<str>) {
         let at = self.clock.now().plus_micros(self.retry_wait_us(&job));
         job.attempt += 1;
+        job.refused = Some(error);
         let driver = Rc::clone(self);
         // A task of its own, because a worker that waits is a connection that does nothing. The ledger has an
         // open entry for each, which bounds them.
         tokio::task::spawn_local(async move {
             driver.clock.sleep_until(at).await;
             let now = driver.clock.now();
-            if driver.abandoned.get() {
-                driver.ledger.borrow_mut().refused(job.key, now, &error);
+            if let Some(error) = job.refused.as_ref().filter(|_| driver.abandoned.get()) {
+                driver.ledger.borrow_mut().refused(job.key, now, error);
                 return;
             }
             job.waiting_since = now;
