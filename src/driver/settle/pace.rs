@@ -18,6 +18,9 @@ const MAX_PAUSE_US: u64 = 5_000_000;
 /// How long nobody is asked after a connection failed: thousands of records must not each wait for a
 /// time-out of their own.
 const DOWN_US: u64 = 1_000_000;
+/// A target that could not be reached for so long is gone: its records are waited for no more, or the run
+/// would drain for seconds with each of them. A restart takes less.
+const GONE_US: u64 = 10_000_000;
 
 /// The pace of one shard's settle lanes: at most 1,000 records a second over all shards, and one for each
 /// start; slower while the target says that it is busy.
@@ -31,6 +34,8 @@ pub struct Pace {
     starts_seen: Cell<u64>,
     paused_until: Cell<Instant>,
     down_until: Cell<Instant>,
+    /// Since when no answer has come.
+    down_since: Cell<Option<Instant>>,
 }
 
 impl Pace {
@@ -43,6 +48,7 @@ impl Pace {
             starts_seen: Cell::new(0),
             paused_until: Cell::new(Instant::START),
             down_until: Cell::new(Instant::START),
+            down_since: Cell::new(None),
         }
     }
 
@@ -70,11 +76,22 @@ impl Pace {
     /// The target cannot be reached.
     pub fn down(&self, now: Instant) {
         self.down_until.set(now.plus_micros(DOWN_US));
+        self.down_since.set(self.down_since.get().or(Some(now)));
     }
 
-    /// Whether it is too early to ask again.
-    pub fn is_down(&self, now: Instant) -> bool {
-        now < self.down_until.get()
+    /// The target has answered.
+    pub fn up(&self) {
+        self.down_since.set(None);
+    }
+
+    /// When it may be asked again after it could not be reached; `None` = now.
+    pub fn asks_again(&self, now: Instant) -> Option<Instant> {
+        Some(self.down_until.get()).filter(|until| now < *until)
+    }
+
+    /// Whether it could not be reached for so long that nobody waits for it any more.
+    pub fn is_gone(&self, now: Instant) -> bool {
+        self.down_since.get().is_some_and(|since| now.micros_since(since) >= GONE_US)
     }
 }
 
@@ -118,9 +135,13 @@ mod tests {
     }
 
     #[test]
-    fn a_target_that_is_gone_is_not_asked_for_a_second() {
+    fn a_target_that_is_down_is_not_asked_for_a_second_and_gone_after_ten() {
         let pace = Pace::new(1);
         pace.down(at(10));
-        assert!(pace.is_down(at(1009)) && !pace.is_down(at(1010)));
+        assert_eq!((pace.asks_again(at(1009)), pace.asks_again(at(1010))), (Some(at(1010)), None));
+        pace.down(at(9_500));
+        assert!(!pace.is_gone(at(10_009)) && pace.is_gone(at(10_010)), "counted from the first failure");
+        pace.up();
+        assert!(!pace.is_gone(at(10_010)), "an answer ends it");
     }
 }
