@@ -51,6 +51,8 @@ pub enum Action {
         /// Tells a moot wake-up from the one that is meant.
         serial: u32,
     },
+    /// Read all that has come, then call [`Behaviour::has_read`]: a reply that is overdue may be among it.
+    ReadFirst,
     /// Break the connection off without a word: planned for the middle of an execution.
     Drop,
     /// The reply to IN_PROGRESS came, or was given up.
@@ -292,6 +294,11 @@ impl Behaviour {
     pub fn due(&mut self, serial: u32, turn: &mut Turn<'_>) {
         let Some(at) = self.jobs.iter().position(|job| job.serial == serial) else { return };
         match self.jobs[at].stage {
+            // Offline there is nothing to be woken for; online its silence is over.
+            Stage::ProgressPending { .. } if self.online => self.send_progress(at, turn),
+            Stage::ReportPending { planned, .. } if self.online => {
+                self.send_report(at, planned.max(turn.now), turn);
+            }
             Stage::ProgressPending { .. } | Stage::ReportPending { .. } => {}
             Stage::ProgressDue => self.send_progress(at, turn),
             Stage::DropDue { planned } => {
@@ -303,14 +310,29 @@ impl Behaviour {
                 self.wake(at, planned, turn);
             }
             Stage::ReportDue { planned } => self.send_report(at, planned, turn),
-            Stage::ProgressSent => {
-                // If it still comes, it must not be taken for the reply to the answer.
-                self.jobs[at].exchange.stray_replies = true;
-                self.progress_replied(at, false, turn);
+            // A busy generator may not have read it yet, which is not the target's fault.
+            Stage::ProgressSent | Stage::ReportSent { .. } => {
+                self.jobs[at].exchange.overdue = true;
+                turn.actions.push(Action::ReadFirst);
             }
-            Stage::ReportSent { .. } => {
-                let disconnected = self.jobs[at].exchange.disconnected;
-                self.end(at, |id| Action::Unconfirmed { id, disconnected }, turn);
+        }
+    }
+
+    /// All that has come is read: the replies that are overdue are not there, and are waited for no longer.
+    pub fn has_read(&mut self, turn: &mut Turn<'_>) {
+        while let Some(at) = self.jobs.iter().position(|job| job.exchange.overdue) {
+            self.jobs[at].exchange.overdue = false;
+            match self.jobs[at].stage {
+                Stage::ProgressSent => {
+                    // If it still comes, it must not be taken for the reply to the answer.
+                    self.jobs[at].exchange.stray_replies = true;
+                    self.progress_replied(at, false, turn);
+                }
+                Stage::ReportSent { .. } => {
+                    let disconnected = self.jobs[at].exchange.disconnected;
+                    self.end(at, |id| Action::Unconfirmed { id, disconnected }, turn);
+                }
+                _ => {}
             }
         }
     }
@@ -342,8 +364,9 @@ impl Behaviour {
         true
     }
 
-    /// The device is subscribed. What waited for a connection is sent; what lost its reply with one is
-    /// sent again, unless the session went on (`resumed`): then the update or its reply still comes.
+    /// The device is subscribed. What waited for a connection is sent, once the device is not silenced; what
+    /// lost its reply with one is sent again, unless the session went on (`resumed`): then the update or its
+    /// reply still comes.
     pub fn online(&mut self, resumed: bool, turn: &mut Turn<'_>) {
         self.online = true;
         self.connection = self.connection.wrapping_add(1);
@@ -356,6 +379,11 @@ impl Behaviour {
                 Stage::ReportPending { planned, sent: true } if resumed => {
                     self.jobs[at].stage = Stage::ReportSent { planned };
                     self.wake(at, turn.now.plus_micros(REPLY_WAIT_US), turn);
+                }
+                Stage::ProgressPending { .. } | Stage::ReportPending { .. }
+                    if turn.speaks_from > turn.now =>
+                {
+                    self.wake(at, turn.speaks_from, turn);
                 }
                 Stage::ProgressPending { .. } => self.send_progress(at, turn),
                 // The device could not have answered before: it is not late by the time it was offline.
@@ -509,6 +537,7 @@ impl Behaviour {
     fn wake(&mut self, job: usize, at: Instant, turn: &mut Turn<'_>) {
         self.serial = self.serial.wrapping_add(1);
         self.jobs[job].serial = self.serial;
+        self.jobs[job].exchange.overdue = false;
         turn.actions.push(Action::Wake { at, serial: self.serial });
     }
 }

@@ -44,8 +44,6 @@ pub(super) enum Timer {
     Drop { connection: u32 },
     /// Bytes on its link have arrived.
     Link,
-    /// The silence that was there when it came online should be over.
-    Speak { connection: u32, resumed: bool },
 }
 
 /// A virtual device.
@@ -77,6 +75,8 @@ struct State {
     /// The keep-alive the broker set instead of the device's; 0 is none.
     server_keep_alive_s: Option<u16>,
     ping_unanswered: bool,
+    /// Its behaviour wants to hear when all that has come is read.
+    reads_first: bool,
     ending: Option<Ending>,
 }
 
@@ -114,6 +114,7 @@ impl Device {
             last_sent: Instant::START,
             server_keep_alive_s: None,
             ping_unanswered: false,
+            reads_first: false,
             ending: None,
         };
         Self {
@@ -148,9 +149,7 @@ impl Device {
         let state = self.state.borrow();
         match timer {
             Timer::Behaviour { serial } => state.behaviour.awaits(serial),
-            Timer::KeepAlive { connection }
-            | Timer::Drop { connection }
-            | Timer::Speak { connection, .. } => {
+            Timer::KeepAlive { connection } | Timer::Drop { connection } => {
                 state.connection == connection && self.online_since.get().is_some()
             }
             Timer::Link => true,
@@ -170,8 +169,7 @@ impl Device {
                     waker.wake();
                 }
             }
-            Timer::KeepAlive { .. } | Timer::Speak { .. } if !self.wants(timer) => {}
-            Timer::Speak { resumed, .. } => self.speak(shared, resumed, timer, now),
+            Timer::KeepAlive { .. } if !self.wants(timer) => {}
             Timer::KeepAlive { connection } => self.keep_alive(shared, connection, now),
             Timer::Drop { .. } => {
                 if self.wants(timer) {
@@ -314,7 +312,8 @@ impl Device {
         if let Some(us) = shared.plan.drops_after_us(self.id, number) {
             shared.arm(self.slot, now.plus_micros(us), Timer::Drop { connection: number });
         }
-        self.speak(shared, agreed.resumed, Timer::Speak { connection: number, resumed: agreed.resumed }, now);
+        // Silenced it hears all the same: only what it would send waits.
+        self.act(shared, now, |behaviour, turn| behaviour.online(agreed.resumed, turn));
         if shared.leaving.get() {
             self.leave(shared);
         }
@@ -363,6 +362,9 @@ impl Device {
             inbound.poll(cx, stream, Sender::Server, MAX_PACKET, &mut |packet| self.take(shared, &packet));
         if let Poll::Ready(end) = end {
             return Poll::Ready(end.into());
+        }
+        if std::mem::take(&mut self.state.borrow_mut().reads_first) {
+            self.act(shared, shared.clock.now(), Behaviour::has_read);
         }
         let mut state = self.state.borrow_mut();
         match state.ending {
@@ -475,13 +477,6 @@ impl Device {
             shared.arm(self.slot, speaks_from, timer);
         }
         speaks_from > now
-    }
-
-    /// Tells the behaviour that it is online, so that what waited is sent; not before a silence is over.
-    fn speak(&self, shared: &Shared, resumed: bool, timer: Timer, now: Instant) {
-        if !self.is_silenced_until(shared, now, timer) {
-            self.act(shared, now, |behaviour, turn| behaviour.online(resumed, turn));
-        }
     }
 
     /// The task waits for bytes on the link.

@@ -55,6 +55,8 @@ pub(super) enum Stage {
 pub(super) struct Exchange {
     /// A connection ended while a reply was awaited.
     pub disconnected: bool,
+    /// The awaited reply should have come; the device looks once more.
+    pub overdue: bool,
     /// Replies to other updates than the awaited one may come.
     pub stray_replies: bool,
     /// The token of the update whose reply is awaited.

@@ -29,6 +29,8 @@ struct Bench {
     behaviour: Behaviour,
     manners: Manners,
     online_since: Option<Instant>,
+    /// The end of a silence.
+    speaks_from: Instant,
     done: Vec<Action>,
     /// The wake-up asked for last, as far as it was taken.
     asked: Option<(Instant, u32)>,
@@ -45,20 +47,27 @@ impl Bench {
 
     fn with(manners: Manners, kept: bool) -> Self {
         let behaviour = Behaviour::new(kept);
-        let mut bench = Self { behaviour, manners, online_since: None, done: Vec::new(), asked: None };
+        let mut bench = Self {
+            behaviour,
+            manners,
+            online_since: None,
+            speaks_from: Instant::START,
+            done: Vec::new(),
+            asked: None,
+        };
         bench.online(false, 0);
         bench
     }
 
     fn act<R>(&mut self, ms: u64, what: impl FnOnce(&mut Behaviour, &mut Turn<'_>) -> R) -> R {
-        let Self { behaviour, manners, online_since, done, .. } = self;
+        let Self { behaviour, manners, online_since, speaks_from, done, .. } = self;
         what(
             behaviour,
             &mut Turn {
                 manners,
                 now: at(ms),
                 online_since: *online_since,
-                speaks_from: at(ms),
+                speaks_from: at(ms).max(*speaks_from),
                 actions: done,
             },
         )
@@ -74,9 +83,13 @@ impl Bench {
         self.behaviour.offline();
     }
 
-    /// The wake-up with this serial.
+    /// The wake-up with this serial. If the device is to read first, nothing has come.
     fn due(&mut self, serial: u32, ms: u64) {
         self.act(ms, |behaviour, turn| behaviour.due(serial, turn));
+        if self.done.last() == Some(&Action::ReadFirst) {
+            self.done.pop();
+            self.act(ms, Behaviour::has_read);
+        }
     }
 
     /// The last wake-up that was asked for, at another instant.
@@ -395,6 +408,53 @@ fn a_device_does_not_wait_for_a_reply_for_ever() {
     bench.due_at(20_150);
     assert_eq!(bench.take(), [Action::Unconfirmed { id: id(1), disconnected: false }]);
     assert_eq!(bench.behaviour.holding(), 0);
+}
+
+/// A busy generator reads late: what it has not read is not missing.
+#[test]
+fn a_reply_that_lies_unread_when_its_wait_is_over_still_counts() {
+    let mut bench = Bench::new();
+    bench.request(1, 100, decision(OutcomeKind::Succeeded, Some(0), 50));
+    bench.wake();
+    let overdue = |bench: &mut Bench, ms| {
+        bench.take();
+        let serial = bench.behaviour.serial;
+        bench.act(ms, |behaviour, turn| behaviour.due(serial, turn));
+        assert_eq!(bench.take(), [Action::ReadFirst]);
+        bench.reply(1, ms + 30);
+        bench.act(ms + 30, Behaviour::has_read);
+        bench.take()
+    };
+    assert_eq!(overdue(&mut bench, 10_100), [Action::ProgressReplied { id: id(1), accepted: true }]);
+    assert_eq!(bench.wake(), 10_180);
+    assert_eq!(overdue(&mut bench, 20_180), [confirmed(1, None)]);
+}
+
+/// It is online all the same: what comes is heard, and only what it would send waits.
+#[test]
+fn a_device_that_reconnects_in_a_silence_hears_replies_and_sends_after_it() {
+    for (kept, resumed) in [(true, true), (true, false), (false, false)] {
+        let mut bench = Bench::with_session(kept);
+        bench.request(1, 100, decision(OutcomeKind::Succeeded, None, 50));
+        bench.wake();
+        bench.take();
+        bench.speaks_from = at(5_000);
+        bench.reconnects(resumed, 200);
+        assert_eq!(bench.take(), [], "resumed {resumed}");
+        // The broker sends again what was not acknowledged in a session that goes on.
+        bench.reply_to(1, Token::from(kept), None, 210);
+        if resumed {
+            assert_eq!(bench.take(), [confirmed(1, None)]);
+            continue;
+        }
+        assert_eq!(bench.take(), [], "without a session the answer went to the one before");
+        assert_eq!(bench.wake(), 5_000);
+        let token = Token::from(kept) + 1;
+        assert_eq!(bench.take(), [report_with(token, 1, Status::Succeeded, 5_000)]);
+        // Offline again before it may speak, it waits for the next connection.
+        bench.reconnects(resumed, 5_100);
+        assert_eq!(bench.take(), [report_with(token + 1, 1, Status::Succeeded, 5_100)]);
+    }
 }
 
 #[test]

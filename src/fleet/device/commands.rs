@@ -145,6 +145,11 @@ impl Device {
             match action {
                 Action::Wake { at, serial } => shared.arm(self.slot, at, super::Timer::Behaviour { serial }),
                 Action::Drop => self.drop_connection(shared),
+                Action::ReadFirst => {
+                    let mut state = self.state.borrow_mut();
+                    state.reads_first = true;
+                    state.wake();
+                }
                 Action::SendProgress { id, token, waited_for } => {
                     self.send(shared, &id, &mut Update::bare(Status::InProgress), token);
                     shared.ledger.borrow_mut().progress_sent(&id, now, waited_for);
