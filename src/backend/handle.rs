@@ -96,6 +96,8 @@ impl Handle {
             Admission::After { wait_us, refusal } => {
                 if wait_us > 0 {
                     clock.sleep_until(now.plus_micros(wait_us)).await;
+                    // An outage that began meanwhile holds it up like any other call.
+                    self.outage_ended().await;
                 }
                 refusal.map_or(Ok(()), Err)
             }

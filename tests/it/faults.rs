@@ -108,3 +108,21 @@ fn dropped_requests_are_lost_and_explained() {
     let json = report::result_json(&report);
     assert!(json.contains("\"requests dropped\""), "{json}");
 }
+
+/// A call that waits out its latency while the backend goes out is made when the backend is back.
+#[test]
+fn a_delayed_call_waits_for_the_end_of_an_outage_that_began_meanwhile() {
+    for via in ["http", "direct"] {
+        let text = format!(
+            "version: 1\nname: held-up\ntarget: {{ embedded: {{ faults: {{ start: {{ latency: 2s }} }} }} }}\n\
+             driver: {{ via: {via}, timeout: 1m }}\ngroups: {{ g: {{ count: 10, behavior: {{ delay: 0s }} }} }}\n\
+             workloads: {{ w: {{ command: {{ name: c, timeout: 5s }}, load: {{ once: {{}} }} }} }}\n\
+             timeline: [{{ at: 1s, do: backend_stall, for: 20s }}]\n"
+        );
+        let scenario = parse("faults.yaml", &text, &Variables::default()).unwrap_or_else(|p| panic!("{p}"));
+        let report = chaos::run_virtually(&Arc::new(scenario), 11).report;
+        // Performed at 2 s, its time-out would have been due in the outage, before a device could hear of it.
+        let counts = report.snapshot.totals.measured(None, None);
+        assert_eq!(counts.class(Class::Succeeded), 10, "{via}: {counts:?}");
+    }
+}
