@@ -162,8 +162,12 @@ impl Sources {
         let number = usize::from(workload);
         let Some(source) = self.by_workload.get_mut(number) else { return };
         match (source, command) {
-            (Source::Stepped { steps, .. }, SourceCommand::Step(step)) if steps.len() < STEPS_AHEAD => {
-                steps.push_back(self.plan.step_arrivals_of(number, step, self.shard, self.shards));
+            (Source::Stepped { steps, .. }, SourceCommand::Step(step)) => {
+                if steps.len() < STEPS_AHEAD {
+                    steps.push_back(self.plan.step_arrivals_of(number, step, self.shard, self.shards));
+                } else {
+                    statistics.drop_from("steps of a load beyond those that can wait", 1);
+                }
             }
             (Source::Stepped { ended, .. }, SourceCommand::End) => *ended = true,
             (Source::Rollout(rollout), SourceCommand::Release(release)) => rollout.release(*release),
@@ -253,6 +257,16 @@ mod tests {
 
     fn drain(sources: &mut Sources) -> Vec<(u16, u64)> {
         std::iter::from_fn(|| sources.take()).map(|arrival| (arrival.workload, arrival.number)).collect()
+    }
+
+    #[test]
+    fn a_step_that_finds_no_room_is_counted() {
+        let mut sources = sources(0);
+        let mut statistics = Statistics::new(Arc::default());
+        for number in 0..20 {
+            sources.tell(0, &step(number, 1_000_000 * u64::from(number)), &mut statistics);
+        }
+        assert_eq!(statistics.dropped.values().sum::<u64>(), 4, "{:?}", statistics.dropped);
     }
 
     #[test]

@@ -46,7 +46,8 @@ pub(super) struct Followed {
     follow: Vec<Follow>,
     /// Told when there is something to take.
     wake: Option<Rc<Notify>>,
-    /// Bounded by the open entries: each has three milestones at the most.
+    /// The shard takes all of them at each of its turns. Between two there are at most three for each entry
+    /// that was open or was made meanwhile, and one for each planned execution that got no entry.
     progress: Vec<Progress>,
     /// By workload and device.
     results: Vec<Vec<LastResult>>,

@@ -84,8 +84,9 @@ impl Blocks {
                     None => of_run.push((number, *length, counts.clone())),
                 }
             }
-            // The rest at the end of a run is no block of its own.
-            let is_rest = of_run.last().is_some_and(|(_, filled, _)| *filled * 2 < seconds);
+            // The rest at the end of a run is no block of its own, unless it is all there is.
+            let is_rest =
+                of_run.len() > 1 && of_run.last().is_some_and(|(_, filled, _)| *filled * 2 < seconds);
             if is_rest && let (Some((_, _, rest)), Some((_, _, block))) = (of_run.pop(), of_run.last_mut()) {
                 add(block, &rest);
             }
@@ -285,6 +286,18 @@ mod tests {
     fn few_degrees_of_freedom_widen_the_interval() {
         let factors = [1.0, 2.0, 3.9, 4.0, 29.0, 1e9].map(|freedom| student(freedom).to_string());
         assert_eq!(factors, ["12.706", "4.303", "3.182", "2.776", "2.086", "1.98"]);
+    }
+
+    #[test]
+    fn a_run_shorter_than_a_block_is_one() {
+        let window = |begin: u64| {
+            let mut counts = sum(std::iter::empty());
+            counts.record(1_000).unwrap();
+            (begin, 5, counts)
+        };
+        let windows = vec![vec![window(0), window(5)], (0..7).map(|n| window(n * 5)).collect(), Vec::new()];
+        let blocks = Blocks { runs: Vec::new(), windows }.blocks(30);
+        assert_eq!(blocks.iter().map(Counts::len).collect::<Vec<_>>(), [2, 7]);
     }
 
     #[test]
