@@ -319,11 +319,21 @@ impl<'a> Run<'a> {
         site.sources =
             preflight::ports::sources(broker, self.device_count(), &self.options.source_ips)?.into();
         self.create_commands(&site.http).await?;
-        if site.backend.is_none() && self.options.probe {
-            probe::probe(&site, &self.plan, self.clock).await?;
-        }
+        let untried = if site.backend.is_none() && self.options.probe {
+            probe::probe(&site, &self.plan, self.clock).await?
+        } else {
+            Vec::new()
+        };
         let count = self.shard_count();
         let epoch = self.clock.now();
+        let mut collector = self.collector(count, epoch);
+        if !untried.is_empty() {
+            let text = format!(
+                "the probe had too many kinds of device and left out those of {}",
+                untried.join(", ")
+            );
+            collector.event(epoch, text);
+        }
         let (report_sender, reports) = mpsc::channel(REPORTS_UNDER_WAY * count);
         let shards = self.spawn_shards(count, epoch, &site, &report_sender)?;
         // Only the shards hold senders now: the channel ends with the last of them.
@@ -335,7 +345,7 @@ impl<'a> Run<'a> {
         let conductor = Conductor {
             clock: self.clock,
             control: self.options.control.clone(),
-            collector: self.collector(count, epoch),
+            collector,
             shards: &shards,
             backend: site.backend.clone(),
             reports,

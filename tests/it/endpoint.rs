@@ -246,6 +246,34 @@ fn a_broker_that_grants_what_it_does_not_serve_is_found_before_the_fleet_connect
     assert_eq!(report.snapshot.totals.measured(None, None).due, 0);
 }
 
+/// Devices of three kinds, of which the probe's own is only the first.
+const KINDS: &str = "
+groups:
+  things: { count: 5, behavior: { delay: 10ms } }
+  clients: { count: 5, address: client, connect: { mqtt: \"5\" }, behavior: { delay: 10ms } }
+  named: { count: 5, connect: { mqtt: \"5\", auth: { username: u, password: p } }, behavior: { delay: 10ms } }
+workloads: { w: { command: { name: kinds, timeout: 2s }, load: { once: {} } } }
+";
+
+#[test]
+fn each_kind_of_device_is_tried_before_the_fleet_connects() {
+    let outside = Outside::start(Hooks::default());
+    let report = run(&outside.scenario(KINDS));
+    assert_eq!(report.exit, Exit::Ok, "{:?}", report.problem);
+    assert_eq!(outside.running().handle.counters().started, 15 + 3, "a canary of each kind");
+    // Served to things and not to clients.
+    let mut requests = 0;
+    let on_request = move |_: &_| {
+        requests += 1;
+        requests == 1
+    };
+    let outside = Outside::start(Hooks { on_request: Some(Box::new(on_request)), ..Hooks::default() });
+    let report = run(&outside.scenario(KINDS));
+    assert_eq!(report.exit, Exit::Unavailable);
+    let problem = report.problem.unwrap();
+    assert!(problem.contains("the request on $aws/commands/clients/fleetsim-canary-"), "{problem}");
+}
+
 #[test]
 #[cfg(target_os = "linux")]
 fn devices_connect_from_the_addresses_they_are_given() {
