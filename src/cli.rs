@@ -107,6 +107,12 @@ struct RunArguments {
     /// Show the screen: `auto` does if standard output is a terminal and this is not CI.
     #[arg(long, value_enum, default_value_t = When::Auto, env = "FLEETSIM_TUI")]
     tui: When,
+    /// How often the screen is drawn, at the most: frames a second, 1 to 30.
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u8).range(1..=30), env = "FLEETSIM_FPS")]
+    fps: u8,
+    /// Colours of the screen: `auto` goes by NO_COLOR, COLORTERM and TERM.
+    #[arg(long, value_enum, default_value_t = ScreenTheme::Auto, env = "FLEETSIM_THEME")]
+    theme: ScreenTheme,
     /// Time between progress lines when there is no screen.
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = interval, env = "FLEETSIM_INTERVAL")]
     interval: Duration,
@@ -225,6 +231,14 @@ enum When {
     On,
     /// Never.
     Off,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum ScreenTheme {
+    /// As many colours as the terminal has.
+    Auto,
+    /// None.
+    Mono,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

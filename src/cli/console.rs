@@ -43,6 +43,11 @@ impl Console {
         self.colors(|| anstream::AutoStream::choice(&std::io::stderr()))
     }
 
+    /// Whether the user wants no colour anywhere.
+    pub fn is_colourless(self) -> bool {
+        self.color == Color::Never
+    }
+
     /// The summary's style on standard output or, `to_err`, on standard error.
     pub fn style(self, to_err: bool) -> report::Style {
         let colors = if to_err { self.colors_err() } else { self.colors_out() };

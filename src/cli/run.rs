@@ -12,7 +12,7 @@ use crate::control::{Control, Stop};
 use crate::exit::Exit;
 use crate::report::{self, RunReport, RunResult};
 use crate::run::{self, Options, Snapshots};
-use crate::scenario::Scenario;
+use crate::scenario::{Load, Scenario};
 use crate::seed::Seed;
 use crate::tui;
 use crate::verdict;
@@ -20,7 +20,7 @@ use crate::verdict;
 use super::baseline::Baseline;
 use super::console::Console;
 use super::inputs::Loader;
-use super::{RunArguments, Summary, When, paused, progress};
+use super::{RunArguments, ScreenTheme, Summary, When, paused, progress};
 
 pub(super) fn run(arguments: &RunArguments, console: Console) -> Exit {
     run_all(arguments, console, |_| Ok(()))
@@ -308,15 +308,33 @@ fn screen(
         target: if arguments.virtual_time { format!("{target}, virtual time") } else { target },
         seed: seed.0,
         devices: scenario.device_count(),
+        feedback: feedback(scenario),
+    };
+    let options = tui::Options {
+        fps: arguments.fps,
+        mono: arguments.theme == ScreenTheme::Mono || console.is_colourless(),
+        ..tui::Options::default()
     };
     let (scenario, control, interval) = (Arc::clone(scenario), control.clone(), arguments.interval);
     thread::Builder::new().name("fleetsim-screen".to_owned()).spawn(move || {
         let judge = |snapshot: &crate::stats::Snapshot| verdict::judge(&scenario, snapshot);
-        if let Err(error) = tui::run(context, snapshots.clone(), judge, &control, &done) {
+        if let Err(error) = tui::run(context, &options, snapshots.clone(), judge, &control, &done) {
             console.err(&format!("warning: no screen: {error}; the run goes on (Ctrl-C stops it)"));
             // Nobody else could.
             control.resume();
             progress::print(snapshots, interval, console);
         }
     })
+}
+
+/// What the load has beside its plan: which panes the screen has.
+fn feedback(scenario: &Scenario) -> tui::Feedback {
+    let any = |is: fn(&Load) -> bool| scenario.workloads.iter().any(|workload| is(&workload.load));
+    if any(|load| matches!(load, Load::Capacity(_))) {
+        tui::Feedback::Capacity
+    } else if any(|load| matches!(load, Load::Rollout(_))) {
+        tui::Feedback::Rollout
+    } else {
+        tui::Feedback::None
+    }
 }

@@ -1,15 +1,23 @@
 //! What the screen knows and how input changes it. Pure: no terminal, no clock.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossterm::event::{Event, KeyEvent, KeyEventKind};
+use crossterm::event::Event;
 
-use super::keys::{Command, command};
-use super::theme::Theme;
-use crate::control::Stop;
-use crate::stats::Snapshot;
+use super::keys::Step;
+use super::mouse;
+use super::pane::{Feedback, Pane, Tile};
+use super::picture::{Picture, Sort};
+use super::press;
+use super::theme::{Theme, Tone};
+use super::turns::Turns;
+use super::window::Window;
+use crate::control::{Stop, Tempo};
+use crate::report::words::printable;
+use crate::stats::{Part, Phase, Snapshot};
+use crate::units::micros;
 use crate::verdict::Verdict;
 
 /// What is known before the first snapshot.
@@ -23,17 +31,21 @@ pub struct Context {
     pub seed: u64,
     /// Devices of all groups.
     pub devices: u64,
+    /// What the load has beside its plan.
+    pub feedback: Feedback,
 }
 
 /// Something the screen reacts to.
 #[derive(Debug, Clone)]
 pub(super) enum Input {
-    /// A key, or a new size.
+    /// A key, the mouse, or a new size.
     Terminal(Event),
     /// A second of the run, judged.
     Data(Verdict, Arc<Snapshot>),
-    /// How far a stop has been asked for, by whomever.
-    Stop(Stop),
+    /// How far a stop and which tempo have been asked for, by whomever.
+    Asked(Stop, Tempo),
+    /// How something that was to be done went.
+    Told(Note),
 }
 
 /// What is to be done after an input.
@@ -45,28 +57,74 @@ pub(super) enum Action {
     Redraw,
     /// Ask the run for the next step of stopping, and draw anew.
     RequestStop,
+    /// Ask the run to wait or to go on.
+    TogglePause,
+    /// Ask the run for so many steps of ten percent.
+    ChangeRate(i32),
+    /// Ask the run for the plan's rate.
+    PlannedRate,
+    /// Write what is seen to files.
+    Save,
+    /// Give a summary to the clipboard.
+    Copy,
 }
 
-/// One second of the run as the screen shows it.
-#[derive(Debug, Clone)]
-pub(super) struct Picture {
-    pub(super) snapshot: Arc<Snapshot>,
-    pub(super) verdict: Verdict,
-    /// Executions started per second over the last few seconds, by group; empty before the second snapshot.
-    pub(super) group_rates: Vec<f64>,
+/// A line that answers a key, until the next one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Note {
+    pub(super) text: String,
+    pub(super) tone: Tone,
 }
 
-/// Everything the screen depends on besides its size.
+/// The text that lists are filtered by.
+#[derive(Debug, Default)]
+pub(super) struct Filter {
+    pub(super) input: tui_input::Input,
+    /// Keys go into it.
+    pub(super) editing: bool,
+}
+
+/// A line of the list of events.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Entry {
+    pub(super) at_us: u64,
+    pub(super) text: String,
+    pub(super) tone: Tone,
+}
+
+/// Everything the screen depends on.
 #[derive(Debug)]
 pub(super) struct UiState {
     pub(super) context: Context,
     pub(super) theme: Theme,
-    /// The help covers the screen.
-    pub(super) help: bool,
+    /// Columns and rows of the terminal.
+    pub(super) size: (u16, u16),
+    pub(super) pane: Pane,
+    /// The tile in focus; the first of the pane if there is none of that name.
+    pub(super) focus: Option<Tile>,
+    /// The tile in focus is alone.
+    pub(super) enlarged: bool,
+    /// The help covers the screen, from this line on.
+    pub(super) help: Option<usize>,
     /// `q` was pressed once and waits for its answer.
     pub(super) asking: bool,
+    pub(super) note: Option<Note>,
     /// How far a stop has been asked for.
     pub(super) stop: Stop,
+    /// Which tempo has been asked for; what is in force says the snapshot.
+    pub(super) tempo: Tempo,
+    pub(super) window: Window,
+    /// The axis of the percentiles.
+    pub(super) linear: bool,
+    /// The group whose latency is shown alone.
+    pub(super) only: Option<usize>,
+    pub(super) filter: Filter,
+    pub(super) sort: Sort,
+    /// The group whose details are shown.
+    pub(super) selected: usize,
+    /// Lines by which tiles are scrolled, from where they begin by themselves.
+    pub(super) scrolled: BTreeMap<Tile, usize>,
+    pub(super) turns: Turns,
     latest: Option<Picture>,
     held: Option<Picture>,
     /// Started executions by group at the ends of the last seconds, for their rates.
@@ -82,9 +140,23 @@ impl UiState {
         Self {
             context,
             theme,
-            help: false,
+            size: (0, 0),
+            pane: Pane::Overview,
+            focus: None,
+            enlarged: false,
+            help: None,
             asking: false,
+            note: None,
             stop: Stop::No,
+            tempo: Tempo::PLANNED,
+            window: Window::default(),
+            linear: false,
+            only: None,
+            filter: Filter::default(),
+            sort: Sort::default(),
+            selected: 0,
+            scrolled: BTreeMap::new(),
+            turns: Turns::default(),
             latest: None,
             held: None,
             started: VecDeque::new(),
@@ -101,12 +173,136 @@ impl UiState {
         self.held.is_some()
     }
 
+    /// Holds the picture, if there is one, or lets it go on. Returns whether there was one.
+    pub(super) fn freeze(&mut self) -> bool {
+        self.held = if self.is_frozen() { None } else { self.latest.clone() };
+        self.latest.is_some()
+    }
+
+    /// The newest snapshot, whatever is held.
+    pub(super) fn newest(&self) -> Option<&Snapshot> {
+        self.latest.as_ref().map(|picture| &*picture.snapshot)
+    }
+
+    /// Whether executions have begun to fall due, in the picture.
+    pub(super) fn has_load_begun(&self) -> bool {
+        self.picture().is_some_and(|picture| picture.snapshot.load_elapsed.is_some())
+    }
+
+    /// Whether there is still something to pause.
+    pub(super) fn is_sending(&self) -> bool {
+        self.stop == Stop::No && self.newest().is_none_or(|snapshot| snapshot.phase <= Phase::Load)
+    }
+
+    /// The events up to the picture, with the thresholds that turned among them, oldest first.
+    pub(super) fn entries(&self) -> Vec<Entry> {
+        let Some(picture) = self.picture() else { return Vec::new() };
+        let until = micros(picture.snapshot.elapsed);
+        let told = picture.snapshot.events.iter().map(|event| Entry {
+            at_us: event.at_us,
+            text: printable(&event.text).into_owned(),
+            tone: Tone::Normal,
+        });
+        let turned = self.turns.all.iter().filter(|turn| turn.at_us <= until).map(|turn| Entry {
+            at_us: turn.at_us,
+            text: format!("{} {}", if turn.holds { '✓' } else { '✗' }, turn.text),
+            tone: if turn.holds { Tone::Good } else { Tone::Bad },
+        });
+        let filter = self.filter.input.value().to_lowercase();
+        let mut entries: Vec<Entry> =
+            told.chain(turned).filter(|entry| entry.text.to_lowercase().contains(&filter)).collect();
+        entries.sort_by_key(|entry| entry.at_us);
+        entries
+    }
+
+    /// Lines that a tile could show, as far as it can be scrolled.
+    pub(super) fn lines(&self, tile: Tile) -> usize {
+        let Some(picture) = self.picture() else { return 0 };
+        let snapshot = &picture.snapshot;
+        let rollouts = || snapshot.rollouts.iter();
+        match tile {
+            Tile::Connects => snapshot.groups.len(),
+            Tile::Thresholds => picture.verdict.thresholds.len(),
+            Tile::GroupTable => picture.listed(self.filter.input.value(), self.sort).len(),
+            Tile::GroupDetail => {
+                let group = self.shown_group();
+                let anomalies = snapshot.anomalies.iter().filter(|one| one.group == group).count();
+                let stuck = snapshot.stuck.iter().filter(|one| one.group == group).count();
+                12 + anomalies + stuck
+            }
+            Tile::Batches => rollouts().map(|rollout| rollout.batches.len() + 2).sum(),
+            Tile::Gauges => rollouts().map(|rollout| rollout.gauges.len()).sum(),
+            Tile::Stuck => snapshot.stuck.len(),
+            Tile::Steps => snapshot.capacity.as_ref().map_or(0, |capacity| capacity.steps.len()),
+            Tile::Events => self.entries().len(),
+            Tile::Anomalies => snapshot.anomalies.len(),
+            Tile::Ends
+            | Tile::Seconds
+            | Tile::Spans
+            | Tile::Distribution
+            | Tile::Percentiles
+            | Tile::HeatMap
+            | Tile::Rates
+            | Tile::Curve
+            | Tile::Bounds => 0,
+        }
+    }
+
+    /// How far a tile is scrolled, now that it has so many lines.
+    pub(super) fn offset(&self, tile: Tile) -> usize {
+        self.scrolled.get(&tile).copied().unwrap_or(0).min(self.lines(tile).saturating_sub(1))
+    }
+
+    /// Scrolls a tile, or selects another group. Lists whose newest line is the last one begin at their end,
+    /// so there up is further from it. Returns whether the tile has lines at all.
+    pub(super) fn scroll(&mut self, tile: Tile, step: Step, by: usize) -> bool {
+        if tile == Tile::GroupTable {
+            return self.select(step, by);
+        }
+        let lines = self.lines(tile);
+        let from_end = matches!(tile, Tile::Events | Tile::Steps);
+        let offset = self.offset(tile);
+        let further = (step == Step::On) != from_end;
+        let offset = if further { offset.saturating_add(by) } else { offset.saturating_sub(by) };
+        self.scrolled.insert(tile, offset.min(lines.saturating_sub(1)));
+        lines > 0
+    }
+
+    /// The groups as they are listed now, by index.
+    pub(super) fn listed(&self) -> Vec<usize> {
+        self.picture().map_or_else(Vec::new, |picture| {
+            picture.listed(self.filter.input.value(), self.sort).iter().map(|row| row.index).collect()
+        })
+    }
+
+    /// The group whose details are shown: the selected one, or the first that the filter leaves.
+    pub(super) fn shown_group(&self) -> usize {
+        let listed = self.listed();
+        let first = listed.first().copied().unwrap_or(self.selected);
+        if listed.contains(&self.selected) { self.selected } else { first }
+    }
+
+    fn select(&mut self, step: Step, by: usize) -> bool {
+        let listed = self.listed();
+        let shown = self.shown_group();
+        let at = listed.iter().position(|group| *group == shown);
+        let next = match (at, step) {
+            (None, _) => 0,
+            (Some(at), Step::Back) => at.saturating_sub(by),
+            (Some(at), Step::On) => at.saturating_add(by).min(listed.len().saturating_sub(1)),
+        };
+        if let Some(group) = listed.get(next) {
+            self.selected = *group;
+        }
+        !listed.is_empty()
+    }
+
     /// Takes the started executions of a second, and gives the rates by group.
     fn rates(&mut self, snapshot: &Snapshot) -> Vec<f64> {
         let started: Vec<u64> = (0..snapshot.shape.groups.len())
             .map(|g| {
                 let of = |part| snapshot.totals.sum(part, None, Some(g)).started;
-                of(crate::stats::Part::Measured) + of(crate::stats::Part::WarmUp)
+                of(Part::Measured) + of(Part::WarmUp)
             })
             .collect();
         self.started.push_back((snapshot.elapsed, started.clone()));
@@ -127,133 +323,30 @@ impl UiState {
 /// Changes the state by one input.
 pub(super) fn update(state: &mut UiState, input: Input) -> Action {
     match input {
-        Input::Terminal(Event::Key(key)) => press(state, key),
-        Input::Terminal(Event::Resize(..)) => Action::Redraw,
+        Input::Terminal(Event::Key(key)) => press::press(state, key),
+        Input::Terminal(Event::Mouse(event)) => mouse::update(state, event),
+        Input::Terminal(Event::Resize(columns, rows)) => {
+            state.size = (columns, rows);
+            Action::Redraw
+        }
         Input::Terminal(_) => Action::Nothing,
         Input::Data(verdict, snapshot) => {
             let group_rates = state.rates(&snapshot);
-            state.latest = Some(Picture { snapshot, verdict, group_rates });
+            state.turns.judge(snapshot.elapsed, &verdict);
+            state.latest = Some(Picture::new(snapshot, verdict, group_rates));
             if state.is_frozen() { Action::Nothing } else { Action::Redraw }
         }
-        Input::Stop(stop) if stop == state.stop => Action::Nothing,
-        Input::Stop(stop) => {
-            state.stop = stop;
+        Input::Asked(stop, tempo) if (stop, tempo) == (state.stop, state.tempo) => Action::Nothing,
+        Input::Asked(stop, tempo) => {
+            (state.stop, state.tempo) = (stop, tempo);
+            Action::Redraw
+        }
+        Input::Told(note) => {
+            state.note = Some(note);
             Action::Redraw
         }
     }
 }
 
-fn press(state: &mut UiState, key: KeyEvent) -> Action {
-    if key.kind == KeyEventKind::Release {
-        return Action::Nothing;
-    }
-    let was_asking = std::mem::take(&mut state.asking);
-    match command(key) {
-        Some(Command::Help) => state.help = !state.help,
-        Some(Command::Freeze) if state.is_frozen() => state.held = None,
-        Some(Command::Freeze) => state.held.clone_from(&state.latest),
-        Some(Command::AskToStop) if was_asking => return Action::RequestStop,
-        Some(Command::AskToStop) => state.asking = true,
-        Some(Command::Stop) => return Action::RequestStop,
-        // Any other key answers no, and closes what covers the picture.
-        None if was_asking || state.help => state.help = false,
-        None => return Action::Nothing,
-    }
-    Action::Redraw
-}
-
 #[cfg(test)]
-mod tests {
-    use crossterm::event::{KeyCode, KeyModifiers};
-
-    use super::*;
-    use crate::report::sample;
-    use crate::verdict::judge;
-
-    fn state() -> UiState {
-        let context = Context { scenario: "s".into(), target: "embedded".into(), seed: 1, devices: 250 };
-        UiState::new(context, Theme::Mono)
-    }
-
-    fn key(code: char) -> Input {
-        let modifiers = if code == '\x03' { KeyModifiers::CONTROL } else { KeyModifiers::NONE };
-        let code = if code == '\x03' { 'c' } else { code };
-        Input::Terminal(Event::Key(KeyEvent::new(KeyCode::Char(code), modifiers)))
-    }
-
-    fn data(snapshot: Snapshot) -> Input {
-        Input::Data(judge(&sample::scenario(), &snapshot), Arc::new(snapshot))
-    }
-
-    #[test]
-    fn stopping_asks_first() {
-        use Action::{Nothing, Redraw, RequestStop};
-        // \x03 stands for Ctrl-C.
-        for (keys, actions) in [
-            ("q", vec![Redraw]),
-            ("qq", vec![Redraw, RequestStop]),
-            ("qqqq", vec![Redraw, RequestStop, Redraw, RequestStop]),
-            ("qxq", vec![Redraw, Redraw, Redraw]),
-            ("qfq", vec![Redraw, Redraw, Redraw]),
-            ("\x03", vec![RequestStop]),
-            ("\x03\x03", vec![RequestStop, RequestStop]),
-            ("xy", vec![Nothing, Nothing]),
-        ] {
-            let mut state = state();
-            let done: Vec<_> = keys.chars().map(|code| update(&mut state, key(code))).collect();
-            assert_eq!(done, actions, "{keys:?}");
-        }
-    }
-
-    #[test]
-    fn the_help_opens_and_closes_and_any_key_closes_it() {
-        for (keys, open) in [("?", true), ("h", true), ("??", false), ("?x", false), ("?h?", true)] {
-            let mut state = state();
-            for code in keys.chars() {
-                assert_eq!(update(&mut state, key(code)), Action::Redraw);
-            }
-            assert_eq!(state.help, open, "{keys}");
-        }
-    }
-
-    #[test]
-    fn a_held_picture_stays_until_it_is_let_go() {
-        let mut state = state();
-        assert_eq!(update(&mut state, data(sample::warming_up())), Action::Redraw);
-        update(&mut state, key('f'));
-        assert_eq!(update(&mut state, data(sample::measuring())), Action::Nothing);
-        assert_eq!(state.picture().unwrap().snapshot.number, 6);
-        update(&mut state, key('f'));
-        assert_eq!(state.picture().unwrap().snapshot.number, 24);
-    }
-
-    #[test]
-    fn freezing_before_there_is_a_picture_holds_nothing() {
-        let mut state = state();
-        update(&mut state, key('f'));
-        assert!(!state.is_frozen());
-        assert_eq!(update(&mut state, data(sample::measuring())), Action::Redraw);
-    }
-
-    #[test]
-    fn a_stop_asked_for_elsewhere_is_seen_once() {
-        let mut state = state();
-        assert_eq!(update(&mut state, Input::Stop(Stop::No)), Action::Nothing);
-        assert_eq!(update(&mut state, Input::Stop(Stop::Drain)), Action::Redraw);
-        assert_eq!(update(&mut state, Input::Stop(Stop::Drain)), Action::Nothing);
-    }
-
-    #[test]
-    fn a_group_s_rate_is_over_the_last_seconds() {
-        let mut state = state();
-        for second in 0..20u64 {
-            let mut snapshot = sample::empty(crate::stats::Phase::Load, second);
-            let started = 7 * second + if second > 10 { 100 } else { 0 };
-            Arc::make_mut(&mut snapshot.totals).counts_mut(crate::stats::Part::Measured, 0, 1).started =
-                started;
-            update(&mut state, data(snapshot));
-        }
-        assert_eq!(format!("{:.1?}", state.picture().unwrap().group_rates), "[0.0, 7.0]");
-        assert_eq!(state.started.len(), RATE_SECONDS + 1);
-    }
-}
+mod tests;

@@ -11,8 +11,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::ThreadId;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use crossterm::cursor::Show;
-use crossterm::event::{self, Event};
+use crossterm::event::{self, DisableMouseCapture, EnableMouseCapture, Event};
 use crossterm::execute;
 use crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
 use parking_lot::Mutex;
@@ -51,7 +53,7 @@ impl Terminal {
             owner: std::thread::current().id(),
         });
         enable_raw_mode()?;
-        let opened = execute!(io::stdout(), EnterAlternateScreen)
+        let opened = execute!(io::stdout(), EnterAlternateScreen, EnableMouseCapture)
             .and_then(|()| ratatui::Terminal::new(CrosstermBackend::new(io::stdout())));
         let screen = opened.inspect_err(|_| guard.give_up())?;
         let previous: Arc<Hook> = panic::take_hook().into();
@@ -66,6 +68,23 @@ impl Terminal {
     /// Whether a panic has taken the terminal away from us.
     pub(super) fn is_given_up(&self) -> bool {
         self.guard.given_up.load(Ordering::Acquire)
+    }
+
+    /// Columns and rows, as the next frame will have them.
+    pub(super) fn size(&self) -> io::Result<(u16, u16)> {
+        self.screen.size().map(|size| (size.width, size.height))
+    }
+
+    /// Gives text to the clipboard of whoever sits at the terminal, wherever that is (OSC 52). Whether it takes
+    /// it, no terminal says.
+    pub(super) fn copy(&mut self, text: &str) -> io::Result<()> {
+        let _frame = self.guard.frame.lock();
+        if self.is_given_up() {
+            return Ok(());
+        }
+        let mut out = io::stdout();
+        write!(out, "\x1b]52;c;{}\x07", STANDARD.encode(text))?;
+        out.flush()
     }
 
     /// Draws one frame.
@@ -109,11 +128,11 @@ impl Guard {
         self.give_up();
     }
 
-    /// Leaves the alternate screen and raw mode. A terminal that is gone needs neither: errors are moot.
+    /// Lets go of the mouse, leaves the alternate screen and raw mode. A terminal that is gone needs neither: errors are moot.
     fn give_up(&self) {
         if !self.given_up.swap(true, Ordering::AcqRel) {
             let mut out = io::stdout();
-            let _ = execute!(out, LeaveAlternateScreen, Show);
+            let _ = execute!(out, DisableMouseCapture, LeaveAlternateScreen, Show);
             let _ = out.flush();
             let _ = disable_raw_mode();
         }

@@ -2,94 +2,135 @@
 //!
 //! ```text
 //! header    scenario, phase and time; progress and thresholds
-//! latency   the distribution │ the last seconds     (while devices connect: their progress)
-//! ends      executions by class │ groups
+//! tabs      the panes of this run
+//! body      the tiles of the pane, as `layout` places them; a file for each
 //! health    does the generator keep up
-//! keys      or the question that waits for an answer
+//! keys      or the question, the filter or the answer that stands there
 //! ```
-//! A narrow screen loses panes, columns and figures, but never half of one.
+//! A narrow screen loses tiles, columns and figures, but never half of one.
 
+mod anomalies;
 mod bar;
+mod capacity;
+mod chart;
 mod connect;
+mod distribution;
 mod ends;
+mod events;
+mod group_detail;
 mod groups;
 mod header;
 mod health;
+mod heat_map;
 mod help;
-mod latency;
-mod over_time;
+mod percentiles;
+mod rollout;
+mod seconds;
+mod spans;
+mod thresholds;
 mod tiny;
 
 use ratatui::Frame;
-use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::backend::TestBackend;
+use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Paragraph};
 
-use self::over_time::OverTime;
-use super::state::{Picture, UiState};
+use super::layout::{self, Screen};
+use super::pane::Tile;
+use super::picture::Picture;
+use super::state::UiState;
 use super::theme::Tone;
-
-/// Below this the panes say less than two lines do.
-const SMALLEST: (u16, u16) = (60, 16);
-/// From here on there is room for two panes of latency side by side.
-const WIDE: u16 = 100;
+use crate::report::words::{SEPARATOR, parts_that_fit};
 
 /// Draws the whole screen, whatever its size.
 pub(super) fn draw(frame: &mut Frame<'_>, state: &UiState) {
     let area = frame.area();
-    if area.width < SMALLEST.0 || area.height < SMALLEST.1 {
+    let Some(Screen { header, tabs, body, health, keys }) = layout::screen(area) else {
         return tiny::draw(frame, area, state);
-    }
-    let [top, body, health, keys] = area.layout(&Layout::vertical([
-        Constraint::Length(3),
-        Constraint::Min(0),
-        Constraint::Length(1),
-        Constraint::Length(1),
-    ]));
-    header::draw(frame, top, state);
-    match state.picture() {
-        Some(picture) if picture.snapshot.load_elapsed.is_some() => overview(frame, body, picture, state),
-        picture => connect::draw(frame, body, picture, state),
+    };
+    header::draw(frame, header, state);
+    header::tabs(frame, tabs, state);
+    let tiles = layout::tiles(state, body);
+    for (tile, place) in &tiles {
+        draw_tile(frame, *tile, *place, state);
     }
     if let Some(picture) = state.picture() {
         health::draw(frame, health, picture, state);
     }
     help::keys(frame, keys, state);
-    if state.help {
-        help::overlay(frame, body, state);
+    if let Some(from) = state.help {
+        help::overlay(frame, tabs.union(health), from, state);
     }
 }
 
-fn overview(frame: &mut Frame<'_>, area: Rect, picture: &Picture, state: &UiState) {
-    let below = (area.height * 2 / 5).clamp(5, 11);
-    let [above, below] = area.layout(&Layout::vertical([Constraint::Min(0), Constraint::Length(below)]));
-    if area.width >= WIDE {
-        let [left, right] = above.layout(&Layout::horizontal([Constraint::Fill(1), Constraint::Fill(1)]));
-        latency::draw(frame, left, picture, state);
-        let inner = pane(frame, right, state, OverTime::title(right.width));
-        frame.render_widget(OverTime { series: &picture.snapshot.series, theme: state.theme }, inner);
-    } else {
-        latency::draw(frame, above, picture, state);
+/// The screen as text, at its size or a usual one, whichever is larger.
+pub(super) fn text(state: &UiState) -> String {
+    let (width, height) = (state.size.0.max(80), state.size.1.max(24));
+    // A backend in memory has no errors.
+    let Ok(mut terminal) = ratatui::Terminal::new(TestBackend::new(width, height));
+    let Ok(_) = terminal.draw(|frame| draw(frame, state));
+    let rows = terminal.backend().buffer().content().chunks(usize::from(width));
+    let mut text = String::new();
+    for row in rows {
+        let line: String = row.iter().map(ratatui::buffer::Cell::symbol).collect();
+        text.push_str(line.trim_end());
+        text.push('\n');
     }
-    let [left, right] = below.layout(&Layout::horizontal([Constraint::Percentage(48), Constraint::Fill(1)]));
-    ends::draw(frame, left, picture, state);
-    groups::draw(frame, right, picture, state);
+    text
 }
 
-/// A frame with a title; gives the area within.
-fn pane(frame: &mut Frame<'_>, area: Rect, state: &UiState, title: String) -> Rect {
+fn draw_tile(frame: &mut Frame<'_>, tile: Tile, area: Rect, state: &UiState) {
+    let Some(picture) = state.picture() else {
+        let text = match tile {
+            Tile::Connects => return connect::draw(frame, area, None, state),
+            _ => " nothing to show yet",
+        };
+        let inner = pane(frame, area, state, tile, Line::default());
+        return lines(frame, inner, vec![Line::raw(text)]);
+    };
+    match tile {
+        Tile::Connects => connect::draw(frame, area, Some(picture), state),
+        Tile::Ends => ends::draw(frame, area, picture, state),
+        Tile::Thresholds => thresholds::draw(frame, area, picture, state),
+        Tile::Seconds => seconds::draw(frame, area, picture, state),
+        Tile::Spans => spans::draw(frame, area, picture, state),
+        Tile::Distribution => distribution::draw(frame, area, picture, state),
+        Tile::Percentiles => percentiles::draw(frame, area, picture, state),
+        Tile::HeatMap => heat_map::draw(frame, area, picture, state),
+        Tile::GroupTable => groups::draw(frame, area, picture, state),
+        Tile::GroupDetail => group_detail::draw(frame, area, picture, state),
+        Tile::Batches => rollout::batches(frame, area, picture, state),
+        Tile::Rates => rollout::rates(frame, area, picture, state),
+        Tile::Gauges => rollout::gauges(frame, area, picture, state),
+        Tile::Stuck => rollout::stuck(frame, area, picture, state),
+        Tile::Steps => capacity::steps(frame, area, picture, state),
+        Tile::Curve => capacity::curve(frame, area, picture, state),
+        Tile::Bounds => capacity::bounds(frame, area, picture, state),
+        Tile::Events => events::draw(frame, area, state),
+        Tile::Anomalies => anomalies::draw(frame, area, picture, state),
+    }
+}
+
+/// The frame of a tile with its title; gives the area within. The one in focus stands out.
+fn pane(frame: &mut Frame<'_>, area: Rect, state: &UiState, tile: Tile, heading: Line<'_>) -> Rect {
+    let tone = if state.focus == Some(tile) { Tone::Strong } else { Tone::Quiet };
     let block = Block::bordered()
-        .border_style(state.theme.style(Tone::Quiet))
-        .title_top(Line::styled(title, state.theme.style(Tone::Strong)));
+        .border_style(state.theme.style(tone))
+        .title_top(heading.patch_style(state.theme.style(Tone::Strong)));
     let inner = block.inner(area);
     frame.render_widget(block, area);
     inner
 }
 
-/// The title of a pane: the figures that fit between its corners, with a blank on either side.
-fn title<S: AsRef<str>>(parts: &[S], width: u16) -> String {
-    let text = crate::report::words::parts_that_fit(parts, usize::from(width.saturating_sub(4)));
+/// The title of a tile: the figures that fit between its corners, with a blank on either side.
+fn title<'a, S: AsRef<str>>(parts: &[S], width: u16) -> Line<'a> {
+    Line::raw(title_text(parts, width))
+}
+
+fn title_text<S: AsRef<str>>(parts: &[S], width: u16) -> String {
+    let text = parts_that_fit(parts, usize::from(width.saturating_sub(4)));
     if text.is_empty() { text } else { format!(" {text} ") }
 }
 
@@ -98,185 +139,111 @@ fn lines(frame: &mut Frame<'_>, area: Rect, lines: Vec<Line<'_>>) {
     frame.render_widget(Paragraph::new(lines), area);
 }
 
+/// The lines of a list from where it is scrolled to. How many are left is said on the frame below.
+fn scrolled<'a>(
+    frame: &mut Frame<'_>,
+    area: Rect,
+    state: &UiState,
+    tile: Tile,
+    all: impl Iterator<Item = Line<'a>>,
+) {
+    let height = usize::from(area.height);
+    let all: Vec<Line<'a>> = all.collect();
+    // A list that fits is not scrolled, and one that does not ends at the bottom.
+    let from = state.offset(tile).min(all.len().saturating_sub(height));
+    let left = all.len().saturating_sub(from + height);
+    lines(frame, area, all.into_iter().skip(from).take(height).collect());
+    more(frame, area, state, from, left);
+}
+
+/// On the frame below `area`: how many lines are above and below what is seen.
+fn more(frame: &mut Frame<'_>, area: Rect, state: &UiState, above: usize, below: usize) {
+    let mut parts = Vec::new();
+    if above > 0 {
+        parts.push(format!("↑ {}", crate::units::human_count(above as u64)));
+    }
+    if below > 0 {
+        parts.push(format!("↓ {}", crate::units::human_count(below as u64)));
+    }
+    let text = title_text(&parts, area.width);
+    let width = u16::try_from(text.chars().count()).unwrap_or(u16::MAX);
+    if width > 0 && width < area.width {
+        let place = Rect { x: area.right() - width, y: area.bottom(), width, height: 1 };
+        let line = Line::styled(text, state.theme.style(Tone::Strong));
+        frame.render_widget(line, place.intersection(frame.area()));
+    }
+}
+
 /// A piece of a line.
 fn span<'a>(text: impl Into<String>, style: Style) -> Span<'a> {
     Span::styled(text.into(), style)
 }
 
-#[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
-    use proptest::prelude::*;
-    use ratatui::Terminal;
-    use ratatui::backend::TestBackend;
-
-    use super::*;
-    use crate::control::Stop;
-    use crate::report::sample;
-    use crate::stats::{Phase, Snapshot};
-    use crate::tui::state::{Context, Input, update};
-    use crate::tui::theme::Theme;
-    use crate::verdict::judge;
-
-    fn state(snapshot: Option<Snapshot>) -> UiState {
-        let context =
-            Context { scenario: "ci-smoke".into(), target: "embedded".into(), seed: 1, devices: 250 };
-        let mut state = UiState::new(context, Theme::True);
-        if let Some(snapshot) = snapshot {
-            // The second before, so that rates have something to start from.
-            let mut before = snapshot.clone();
-            before.elapsed = before.elapsed.saturating_sub(std::time::Duration::from_secs(1));
-            before.totals = Arc::new(crate::stats::Statistics::new(Arc::clone(&before.shape)));
-            update(&mut state, Input::Data(judge(&sample::scenario(), &before), Arc::new(before)));
-            update(&mut state, Input::Data(judge(&sample::scenario(), &snapshot), Arc::new(snapshot)));
-        }
-        state
+/// A name in so many characters. A long one loses its middle: names of a kind differ at their ends.
+fn name(name: &str, width: usize) -> String {
+    let length = name.chars().count();
+    if length <= width {
+        return format!("{name:<width$}");
     }
-
-    fn press(state: &mut UiState, key: char) {
-        let event = KeyEvent::new(KeyCode::Char(key), KeyModifiers::NONE);
-        update(state, Input::Terminal(Event::Key(event)));
-    }
-
-    fn screen(state: &UiState, width: u16, height: u16) -> TestBackend {
-        let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
-        terminal.draw(|frame| draw(frame, state)).unwrap();
-        terminal.backend().clone()
-    }
-
-    fn every_state() -> Vec<UiState> {
-        let mut states: Vec<UiState> = [
-            None,
-            Some(sample::empty(Phase::Connect, 0)),
-            Some(sample::connecting()),
-            Some(sample::warming_up()),
-            Some(sample::measuring()),
-            Some(sample::draining()),
-            Some(sample::done()),
-        ]
-        .into_iter()
-        .map(state)
-        .collect();
-        let mut helped = state(Some(sample::measuring()));
-        press(&mut helped, '?');
-        states.push(helped);
-        let mut asked = state(Some(sample::measuring()));
-        press(&mut asked, 'q');
-        states.push(asked);
-        states
-    }
-
-    #[test]
-    fn a_large_screen_has_every_pane() {
-        insta::assert_snapshot!(screen(&state(Some(sample::measuring())), 118, 32));
-    }
-
-    #[test]
-    fn a_usual_screen_loses_a_pane_and_columns_but_no_half_words() {
-        insta::assert_snapshot!(screen(&state(Some(sample::measuring())), 80, 24));
-    }
-
-    #[test]
-    fn the_smallest_screen_with_panes() {
-        insta::assert_snapshot!(screen(&state(Some(sample::measuring())), 60, 16));
-    }
-
-    #[test]
-    fn a_tiny_screen_says_the_most_in_two_lines() {
-        insta::assert_snapshot!(screen(&state(Some(sample::measuring())), 40, 10));
-        insta::assert_snapshot!(screen(&state(Some(sample::measuring())), 1, 1), @r#"" ""#);
-    }
-
-    #[test]
-    fn before_the_load_the_fleet_is_seen_to_come_online() {
-        insta::assert_snapshot!(screen(&state(None), 80, 16));
-        insta::assert_snapshot!(screen(&state(Some(sample::connecting())), 80, 16));
-    }
-
-    #[test]
-    fn draining_names_the_last_deadline() {
-        let mut state = state(Some(sample::draining()));
-        update(&mut state, Input::Stop(Stop::Drain));
-        insta::assert_snapshot!(screen(&state, 80, 24));
-    }
-
-    #[test]
-    fn a_run_that_is_over_and_did_not_pass() {
-        let mut snapshot = sample::done();
-        snapshot.report_gap = std::time::Duration::from_secs(3);
-        insta::assert_snapshot!(screen(&state(Some(snapshot)), 118, 32));
-    }
-
-    #[test]
-    fn the_help_and_the_question_come_from_the_key_table() {
-        let mut state = state(Some(sample::measuring()));
-        press(&mut state, '?');
-        press(&mut state, 'q');
-        insta::assert_snapshot!(screen(&state, 80, 24));
-    }
-
-    #[test]
-    fn the_same_state_draws_the_same_screen() {
-        for state in every_state() {
-            assert_eq!(screen(&state, 118, 32).buffer(), screen(&state, 118, 32).buffer());
-        }
-    }
-
-    #[test]
-    fn without_colour_nothing_is_coloured() {
-        let mut state = state(Some(sample::done()));
-        state.theme = Theme::Mono;
-        for cell in screen(&state, 118, 32).buffer().content() {
-            assert_eq!((cell.fg, cell.bg), (ratatui::style::Color::Reset, ratatui::style::Color::Reset));
-        }
-    }
-
-    #[test]
-    fn the_background_is_never_painted() {
-        for state in every_state() {
-            let screen = screen(&state, 118, 32);
-            assert!(screen.buffer().content().iter().all(|cell| cell.bg == ratatui::style::Color::Reset));
-        }
-    }
-
-    #[test]
-    fn many_groups_with_long_names_stay_in_their_pane() {
-        let names = (0..300).map(|n| format!("a-group-with-a-rather-long-name-{n:03}")).collect();
-        let shape = Arc::new(crate::stats::Shape { workloads: vec!["w".into()], groups: names });
-        let mut snapshot = sample::measuring();
-        snapshot.totals = Arc::new(crate::stats::Statistics::new(Arc::clone(&shape)));
-        snapshot.groups = vec![crate::stats::GroupGauge { devices: 10_000, online: 9_999 }; 300];
-        snapshot.shape = shape;
-        insta::assert_snapshot!(screen(&state(Some(snapshot)), 80, 24));
-    }
-
-    #[test]
-    fn names_from_outside_cannot_write_on_the_terminal() {
-        let mut state = state(Some(sample::measuring()));
-        state.context.scenario = "evil\x1b[2J".to_owned();
-        state.context.target = "\u{9b}31m".to_owned();
-        for cell in screen(&state, 118, 32).buffer().content() {
-            assert!(!cell.symbol().contains(char::is_control), "{:?}", cell.symbol());
-        }
-    }
-
-    #[test]
-    fn every_small_size_draws() {
-        for state in every_state() {
-            for (width, height) in (1..=140).step_by(9).flat_map(|w| (1..=50).step_by(7).map(move |h| (w, h)))
-            {
-                screen(&state, width, height);
-            }
-        }
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(64))]
-        #[test]
-        fn no_size_and_no_state_makes_it_panic(width in 1u16..=140, height in 1u16..=50, at in 0usize..9) {
-            screen(&every_state()[at], width, height);
-        }
-    }
+    let end = width.saturating_sub(1) / 2;
+    let begin = width.saturating_sub(1) - end;
+    name.chars().take(begin).chain(['…']).chain(name.chars().skip(length - end)).take(width).collect()
 }
+
+/// As many words as fit; what is left out is said by `…`.
+fn words(text: &str, width: usize) -> String {
+    if text.chars().count() <= width {
+        return text.to_owned();
+    }
+    // The blanks that a line begins with stay.
+    let words = text.trim_start_matches(' ');
+    let indent = text.len() - words.len();
+    let mut fitting = String::new();
+    let mut used = indent;
+    for word in words.split(' ') {
+        let length = word.chars().count() + usize::from(!fitting.is_empty());
+        // Room for a blank and the mark.
+        if used + length + 2 > width {
+            break;
+        }
+        if !fitting.is_empty() {
+            fitting.push(' ');
+        }
+        fitting.push_str(word);
+        used += length;
+    }
+    if fitting.is_empty() { name(text, width) } else { format!("{:indent$}{fitting} …", "") }
+}
+
+/// Figures side by side over as many lines as they need.
+fn flowing(parts: &[String], width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for part in parts {
+        match lines.last_mut() {
+            Some(line)
+                if line.chars().count() + SEPARATOR.chars().count() + part.chars().count() <= width =>
+            {
+                line.push_str(SEPARATOR);
+                line.push_str(part);
+            }
+            _ => lines.push(words(part, width)),
+        }
+    }
+    lines
+}
+
+/// The widest of some texts, in characters.
+fn widest<S: AsRef<str>>(texts: impl IntoIterator<Item = S>) -> usize {
+    texts.into_iter().map(|text| text.as_ref().chars().count()).max().unwrap_or(0)
+}
+
+/// The title's word for the group that is shown alone.
+fn of_group(picture: &Picture, state: &UiState) -> Option<String> {
+    let name = picture.snapshot.shape.groups.get(state.only?)?;
+    Some(format!("group {}", self::name(&crate::report::words::printable(name), 24).trim_end()))
+}
+
+#[cfg(test)]
+pub(super) mod samples;
+#[cfg(test)]
+mod tests;

@@ -6,10 +6,11 @@ use ratatui::text::Line;
 
 use super::bar::bar;
 use super::{lines, pane, span, title};
-use crate::report::is_warming_up;
 use crate::report::words::{class_words, parts_that_fit, share};
 use crate::stats::{Class, Counts, Finding, Part};
-use crate::tui::state::{Picture, UiState};
+use crate::tui::pane::Tile;
+use crate::tui::picture::Picture;
+use crate::tui::state::UiState;
 use crate::tui::theme::Tone;
 use crate::units::human_count;
 
@@ -17,7 +18,9 @@ use crate::units::human_count;
 const SHORTEST_BAR: usize = 6;
 
 /// One kind of end.
-struct Row {
+pub(super) struct Row {
+    /// `None` of those that are open.
+    pub(super) class: Option<Class>,
     symbol: char,
     words: &'static str,
     count: u64,
@@ -26,17 +29,13 @@ struct Row {
 
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, picture: &Picture, state: &UiState) {
     let totals = &picture.snapshot.totals;
-    let (part, name) = if is_warming_up(&picture.snapshot) {
-        (Part::WarmUp, "Executions, warm-up")
-    } else {
-        (Part::Measured, "Executions")
-    };
-    let counts = totals.sum(part, None, None);
+    let (part, counts) = picture.counts(None);
+    let name = if part == Part::WarmUp { "Executions, warm-up" } else { "Executions" };
     let due = format!("{} due", human_count(counts.due));
-    let inner = pane(frame, area, state, title(&[name, &due], area.width));
+    let inner = pane(frame, area, state, Tile::Ends, title(&[name, &due], area.width));
     let mut rows = rows(&counts);
     rows.truncate(usize::from(inner.height.saturating_sub(1)));
-    let words = rows.iter().map(|row| row.words.chars().count()).max().unwrap_or(0);
+    let words = words(&rows);
     let mut shown: Vec<Line<'_>> =
         rows.iter().map(|row| line(row, words, &counts, inner.width, state)).collect();
     let mut all = totals.measured(None, None);
@@ -47,7 +46,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, picture: &Picture, state: 
 
 /// Open and succeeded ones always, then what else occurred, the most frequent first: those are kept when
 /// there is little room.
-fn rows(counts: &Counts) -> Vec<Row> {
+pub(super) fn rows(counts: &Counts) -> Vec<Row> {
     let mut other: Vec<Row> = Class::ALL
         .into_iter()
         .filter(|class| *class != Class::Succeeded)
@@ -55,10 +54,15 @@ fn rows(counts: &Counts) -> Vec<Row> {
         .filter(|row| row.count > 0)
         .collect();
     other.sort_by_key(|row| std::cmp::Reverse(row.count));
-    let open = Row { symbol: '▸', words: "open", count: counts.open(), tone: Tone::Normal };
+    let open = Row { class: None, symbol: '▸', words: "open", count: counts.open(), tone: Tone::Normal };
     let mut rows = vec![row(Class::Succeeded, counts), open];
     rows.append(&mut other);
     rows
+}
+
+/// The widest of their words.
+pub(super) fn words(rows: &[Row]) -> usize {
+    super::widest(rows.iter().map(|row| row.words))
 }
 
 fn row(class: Class, counts: &Counts) -> Row {
@@ -73,11 +77,11 @@ fn row(class: Class, counts: &Counts) -> Row {
         Class::Unsent => ('∅', Tone::Bad),
         Class::Unfinished => ('…', Tone::Normal),
     };
-    Row { symbol, words: class_words(class), count: counts.class(class), tone }
+    Row { class: Some(class), symbol, words: class_words(class), count: counts.class(class), tone }
 }
 
 /// Symbol, words and count; share and bar where there is room for them.
-fn line<'a>(row: &Row, words: usize, counts: &Counts, width: u16, state: &UiState) -> Line<'a> {
+pub(super) fn line<'a>(row: &Row, words: usize, counts: &Counts, width: u16, state: &UiState) -> Line<'a> {
     let width = usize::from(width);
     let (count, count_width) = (human_count(row.count), human_count(counts.due).len());
     let mut figures = format!(" {:<words$} {count:>count_width$}", row.words);
@@ -94,7 +98,7 @@ fn line<'a>(row: &Row, words: usize, counts: &Counts, width: u16, state: &UiStat
     ])
 }
 
-fn findings<'a>(counts: &Counts, width: u16, state: &UiState) -> Line<'a> {
+pub(super) fn findings<'a>(counts: &Counts, width: u16, state: &UiState) -> Line<'a> {
     let unexplained = counts.unexplained();
     let mut parts = vec![format!("unexplained {}", human_count(unexplained))];
     for finding in Finding::ALL {

@@ -4,65 +4,78 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::Line;
 
-use super::{lines, pane, title};
-use crate::report::words::{printable, share, span as time};
-use crate::stats::{Class, Outcome, Percentile, Span};
-use crate::tui::state::{Picture, UiState};
+use super::{lines, more, name, pane, title, widest};
+use crate::report::words::{share, span as time};
+use crate::stats::Class;
+use crate::tui::mouse::first_row;
+use crate::tui::pane::Tile;
+use crate::tui::picture::{GroupRow, Picture};
+use crate::tui::state::UiState;
 use crate::tui::theme::Tone;
 use crate::units::human_count;
 
 /// Heads of the columns, the name's first.
-const HEADS: [&str; 6] = ["group", "online", "rate", "ok", "p50", "p99"];
-/// Columns in the order in which a narrow pane loses them.
-const DISPENSABLE: [usize; 3] = [2, 1, 4];
+const HEADS: [&str; 8] = ["group", "online", "rate", "ended", "ok", "not ok", "p50", "p99"];
+/// Columns in the order in which a narrow tile loses them.
+const DISPENSABLE: [usize; 5] = [3, 2, 5, 1, 6];
 /// A name is cut to no less than this while there are columns to lose.
 const SHORTEST_NAME: usize = 16;
 /// Between columns.
 const GAP: usize = 2;
+/// The mark of the selected row and a blank.
+const MARK: usize = 2;
 
 type Row = [String; HEADS.len()];
 
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, picture: &Picture, state: &UiState) {
-    let names = &picture.snapshot.shape.groups;
-    let inner =
-        pane(frame, area, state, title(&["Groups".to_owned(), human_count(names.len() as u64)], area.width));
-    let room = usize::from(inner.height.saturating_sub(1));
-    // The last line says how many have no line.
-    let shown = if names.len() > room { room.saturating_sub(1) } else { names.len() };
-    let rows: Vec<Row> = (0..shown).map(|group| row(picture, group)).collect();
-    let (widths, columns) = layout(&rows, usize::from(inner.width));
-    let heads = HEADS.map(str::to_owned);
-    let mut text = vec![Line::styled(line(&heads, &widths, &columns), state.theme.style(Tone::Quiet))];
-    text.extend(rows.iter().map(|row| Line::raw(line(row, &widths, &columns))));
-    if shown < names.len() {
-        let more = format!("… {} more", human_count((names.len() - shown) as u64));
-        text.push(Line::styled(more, state.theme.style(Tone::Quiet)));
+    let filter = state.filter.input.value();
+    let listed = picture.listed(filter, state.sort);
+    let all = picture.groups().len();
+    let mut parts = vec!["Groups".to_owned()];
+    if filter.is_empty() {
+        parts.push(human_count(all as u64));
+    } else {
+        parts.push(format!("{} of {}", human_count(listed.len() as u64), human_count(all as u64)));
+        parts.push(format!("/{}", crate::report::words::printable(filter)));
     }
+    parts.push(state.sort.words().to_owned());
+    let inner = pane(frame, area, state, Tile::GroupTable, title(&parts, area.width));
+    let room = usize::from(inner.height.saturating_sub(1));
+    let indices: Vec<usize> = listed.iter().map(|row| row.index).collect();
+    let selected = state.shown_group();
+    let first = first_row(&indices, selected, room);
+    let shown: Vec<&GroupRow> = listed.iter().skip(first).take(room).copied().collect();
+    let rows: Vec<Row> = shown.iter().map(|group| row(group)).collect();
+    let (widths, columns) = layout(&rows, usize::from(inner.width).saturating_sub(MARK));
+    let heads = format!("  {}", line(&HEADS.map(str::to_owned), &widths, &columns));
+    let mut text = vec![Line::styled(heads, state.theme.style(Tone::Quiet))];
+    text.extend(shown.iter().zip(&rows).map(|(group, row)| {
+        let is_selected = group.index == selected;
+        let (mark, tone) = if is_selected { ("▸ ", Tone::Strong) } else { ("  ", Tone::Normal) };
+        Line::styled(format!("{mark}{}", line(row, &widths, &columns)), state.theme.style(tone))
+    }));
     lines(frame, inner, text);
+    more(frame, inner, state, first, listed.len().saturating_sub(first + shown.len()));
 }
 
-fn row(picture: &Picture, group: usize) -> Row {
-    let snapshot = &picture.snapshot;
-    let gauge = snapshot.groups.get(group).copied().unwrap_or_default();
-    let counts = snapshot.totals.measured(None, Some(group));
-    let latency = snapshot.totals.merged(Span::Latency, None, Some(group), Some(Outcome::Succeeded));
-    let rate = picture.group_rates.get(group).map_or_else(|| "–".to_owned(), |rate| format!("{rate:.1}/s"));
+fn row(group: &GroupRow) -> Row {
+    let decided = group.counts.decided();
+    let succeeded = group.counts.class(Class::Succeeded);
     [
-        printable(&snapshot.shape.groups[group]).into_owned(),
-        format!("{}/{}", human_count(gauge.online), human_count(gauge.devices)),
-        rate,
-        share(counts.class(Class::Succeeded), counts.decided()),
-        time(latency.percentile(Percentile(50.0))),
-        time(latency.percentile(Percentile(99.0))),
+        group.name.clone(),
+        format!("{}/{}", human_count(group.gauge.online), human_count(group.gauge.devices)),
+        group.rate.map_or_else(|| "–".to_owned(), |rate| format!("{rate:.1}/s")),
+        human_count(decided),
+        share(succeeded, decided),
+        human_count(decided - succeeded),
+        time(group.latency_us_p50),
+        time(group.latency_us_p99),
     ]
 }
 
 /// The widths of the columns and which of them fit.
 fn layout(rows: &[Row], room: usize) -> (Vec<usize>, Vec<usize>) {
-    let width = |column: usize| {
-        let cells = rows.iter().map(|row| row[column].chars().count());
-        cells.chain([HEADS[column].len()]).max().unwrap_or(0)
-    };
+    let width = |column: usize| widest(rows.iter().map(|row| row[column].as_str()).chain([HEADS[column]]));
     let mut widths: Vec<usize> = (0..HEADS.len()).map(width).collect();
     let mut columns: Vec<usize> = (0..HEADS.len()).collect();
     let others = |columns: &[usize], widths: &[usize]| -> usize {
@@ -89,12 +102,4 @@ fn line(row: &Row, widths: &[usize], columns: &[usize]) -> String {
         }
     }
     line
-}
-
-/// A name in so many characters; a cut one ends in `…`.
-fn name(name: &str, width: usize) -> String {
-    if name.chars().count() <= width {
-        return format!("{name:<width$}");
-    }
-    name.chars().take(width.saturating_sub(1)).chain(['…']).take(width).collect()
 }

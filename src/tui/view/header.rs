@@ -8,12 +8,14 @@ use ratatui::text::Line;
 use ratatui::widgets::Block;
 
 use super::bar::track;
-use super::{lines, span, title};
-use crate::control::Stop;
+use super::{lines, span, title_text};
+use crate::control::{Stop, Tempo};
 use crate::report::words::{SEPARATOR, position, printable};
 use crate::report::{decided, is_warming_up, open};
 use crate::stats::{Phase, Snapshot};
-use crate::tui::state::{Picture, UiState};
+use crate::tui::layout;
+use crate::tui::picture::Picture;
+use crate::tui::state::UiState;
 use crate::tui::theme::Tone;
 use crate::units::human_count;
 use crate::verdict::Verdict;
@@ -23,7 +25,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, state: &UiState) {
     let right = format!(" {} ", phase(state));
     let room = area.width.saturating_sub(u16::try_from(right.chars().count()).unwrap_or(u16::MAX));
     let context = &state.context;
-    let left = title(
+    let left = title_text(
         &[
             printable(&context.scenario).into_owned(),
             printable(&context.target).into_owned(),
@@ -40,6 +42,20 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, state: &UiState) {
     frame.render_widget(block, area);
     if let Some(picture) = state.picture() {
         progress(frame, inner, picture, state);
+    }
+}
+
+/// The panes of this run, the one that is shown in brackets.
+pub(super) fn tabs(frame: &mut Frame<'_>, area: Rect, state: &UiState) {
+    let feedback = state.context.feedback;
+    for (pane, place) in layout::tabs(area, feedback) {
+        let text = layout::tab(pane, feedback);
+        let (text, tone) = if pane == state.pane {
+            (format!("[{}]", text.get(1..text.len() - 1).unwrap_or_default()), Tone::Strong)
+        } else {
+            (text, Tone::Normal)
+        };
+        lines(frame, place, vec![Line::styled(text, state.theme.style(tone))]);
     }
 }
 
@@ -89,6 +105,9 @@ fn figures(picture: &Picture) -> Vec<Figure> {
         figures.push(figure(3, format!("{}/s sent", human_count(second.started))));
     }
     figures.push(figure(4, format!("{} in flight", human_count(open(snapshot)))));
+    if snapshot.steered {
+        figures.push(Figure { text: "steered".to_owned(), tone: Tone::Warning, rank: 5 });
+    }
     let (verdict, tone) = thresholds(&picture.verdict);
     figures.extend(verdict.into_iter().zip(1..).map(|(text, rank)| Figure { text, tone, rank }));
     figures
@@ -142,8 +161,34 @@ pub(super) fn phase(state: &UiState) -> String {
         Phase::Settle => format!("SETTLING {}", position(snapshot.elapsed)),
         Phase::Done => format!("DONE {}", position(snapshot.elapsed)),
     };
-    let asked = state.stop != Stop::No && snapshot.phase < Phase::Settle;
-    if asked { format!("STOPPING · {text}") } else { text }
+    if snapshot.phase >= Phase::Settle {
+        return text;
+    }
+    if state.stop != Stop::No {
+        return format!("STOPPING · {text}");
+    }
+    if snapshot.phase > Phase::Load {
+        return text;
+    }
+    match tempo(snapshot.tempo, state.tempo) {
+        Some(tempo) => format!("{tempo} · {text}"),
+        None => text,
+    }
+}
+
+/// Whether the load waits, and at which rate it goes; with `…` what is asked for and not in force yet.
+fn tempo(in_force: Tempo, asked: Tempo) -> Option<String> {
+    let pending = if in_force == asked { "" } else { "…" };
+    let mut words = Vec::new();
+    match (asked.paused, in_force.paused) {
+        (true, _) => words.push(format!("PAUSED{pending}")),
+        (false, true) => words.push("RESUMING…".to_owned()),
+        (false, false) => {}
+    }
+    if asked.rate_percent != Tempo::PLANNED.rate_percent || asked.rate_percent != in_force.rate_percent {
+        words.push(format!("RATE {}%{pending}", asked.rate_percent));
+    }
+    (!words.is_empty()).then(|| words.join(SEPARATOR))
 }
 
 fn load(snapshot: &Snapshot) -> String {
@@ -164,5 +209,6 @@ fn drain(snapshot: &Snapshot) -> String {
 }
 
 fn phase_tone(state: &UiState) -> Tone {
-    if state.stop == Stop::No { Tone::Strong } else { Tone::Warning }
+    let as_planned = state.stop == Stop::No && state.tempo.is_planned();
+    if as_planned { Tone::Strong } else { Tone::Warning }
 }

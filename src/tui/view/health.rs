@@ -6,7 +6,8 @@ use ratatui::text::Line;
 
 use super::{lines, span};
 use crate::report::words::{cpu, parts_that_fit, span as time};
-use crate::tui::state::{Picture, UiState};
+use crate::tui::picture::Picture;
+use crate::tui::state::UiState;
 use crate::tui::theme::Tone;
 use crate::units::{human_count, human_micros};
 

@@ -4,13 +4,14 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::Line;
 
+use super::distribution::{percentiles, shown};
 use super::header::{online, phase};
-use super::help::question;
-use super::latency::{percentiles, shown};
+use super::help::answer;
 use super::lines;
 use crate::report::decided;
 use crate::report::words::parts_that_fit;
-use crate::tui::state::{Picture, UiState};
+use crate::tui::picture::Picture;
+use crate::tui::state::UiState;
 use crate::tui::theme::Tone;
 use crate::units::human_count;
 use crate::verdict::Verdict;
@@ -21,11 +22,11 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, state: &UiState) {
     let mut second = Vec::new();
     if let Some(picture) = state.picture() {
         first.push(progress(picture));
-        second.extend(percentiles(&shown(picture).1).into_iter().take(2));
+        second.extend(percentiles(&shown(picture, None).1).into_iter().take(2));
         second.push(thresholds(&picture.verdict));
         second.push("q stop".to_owned());
     }
-    let second = if state.asking { question(state.stop, room) } else { parts_that_fit(&second, room) };
+    let second = answer(state, room).map_or_else(|| parts_that_fit(&second, room), |(text, _)| text);
     let (normal, strong) = (state.theme.style(Tone::Normal), state.theme.style(Tone::Strong));
     let text = vec![Line::styled(parts_that_fit(&first, room), strong), Line::styled(second, normal)];
     lines(frame, area, text);

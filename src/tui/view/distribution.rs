@@ -5,19 +5,26 @@ use ratatui::layout::Rect;
 use ratatui::text::Line;
 
 use super::bar::bar;
-use super::{lines, pane, span, title};
+use super::{lines, of_group, pane, span, title, widest};
 use crate::report::log_buckets;
 use crate::report::words::span as time;
-use crate::stats::{Histogram, Outcome, Percentile, Span};
-use crate::tui::state::{Picture, UiState};
+use crate::stats::{Histogram, Percentile, Span};
+use crate::tui::pane::Tile;
+use crate::tui::picture::Picture;
+use crate::tui::state::UiState;
 use crate::tui::theme::Tone;
 use crate::units::{human_count, human_micros};
 
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, picture: &Picture, state: &UiState) {
-    let (name, histogram) = shown(picture);
-    let parts: Vec<String> = std::iter::once(name.to_owned()).chain(percentiles(&histogram)).collect();
-    let inner = pane(frame, area, state, title(&parts, area.width));
+    let (name, histogram) = shown(picture, state.only);
+    let mut parts: Vec<String> = std::iter::once(name.to_owned()).collect();
+    parts.extend(of_group(picture, state));
+    parts.extend(percentiles(&histogram));
+    let inner = pane(frame, area, state, Tile::Distribution, title(&parts, area.width));
     let buckets = log_buckets(&histogram, usize::from(inner.height));
+    if buckets.is_empty() {
+        return lines(frame, inner, vec![Line::raw(" nothing has succeeded yet")]);
+    }
     let highest = buckets.iter().map(|bucket| bucket.count).max().unwrap_or(0);
     let edges: Vec<String> = buckets.iter().map(|b| format!("≤ {}", human_micros(b.to_us))).collect();
     let counts: Vec<String> = buckets.iter().map(|b| human_count(b.count)).collect();
@@ -33,14 +40,13 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, picture: &Picture, state: 
     lines(frame, inner, rows.collect());
 }
 
-/// Measured successes; before there are any, all that ended, warm-up included.
-pub(super) fn shown(picture: &Picture) -> (&'static str, Histogram) {
-    let totals = &picture.snapshot.totals;
-    let measured = totals.merged(Span::Latency, None, None, Some(Outcome::Succeeded));
-    if measured.is_empty() {
-        ("Latency so far, not measured", totals.recent_latency.clone())
+/// Measured successes; before there are any, all that ended, warm-up included, which is of no single group.
+pub(super) fn shown(picture: &Picture, group: Option<usize>) -> (&'static str, Histogram) {
+    let measured = picture.span(Span::Latency, group);
+    if measured.is_empty() && group.is_none() {
+        ("Latency so far, not measured", picture.snapshot.totals.recent_latency.clone())
     } else {
-        ("Latency of succeeded", measured)
+        ("Latency", measured)
     }
 }
 
@@ -53,8 +59,4 @@ pub(super) fn percentiles(histogram: &Histogram) -> Vec<String> {
         format!("max {}", time(histogram.max())),
         format!("n {}", human_count(histogram.len())),
     ]
-}
-
-fn widest(texts: &[String]) -> usize {
-    texts.iter().map(|text| text.chars().count()).max().unwrap_or(0)
 }
