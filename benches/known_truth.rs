@@ -5,6 +5,10 @@
 //! must come out. Each of 50 ms or more has to be met within 2 % or 5 ms, whichever is more; the benchmark
 //! fails if one is not. In virtual time, where nothing else adds to it, `tests/it/known_truth.rs` asks for
 //! the millisecond.
+//!
+//! A machine that does other work adds that to the truth; `chrt -r 10` before the built program lets that work
+//! wait. Beside compilers at a load of 11 to 13 on two cores all 42 percentiles were met so, three times out of
+//! three; without it 7 to 24 were missed.
 
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a benchmark prints what it found")]
 
