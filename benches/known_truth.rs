@@ -20,8 +20,7 @@ use std::process::ExitCode;
 use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
 
-use fleetsim::backend::broker::Limits;
-use fleetsim::backend::{self, Config, Hooks, Listeners, Policy};
+use fleetsim::backend::{self, Hooks, Listeners};
 use fleetsim::clock::{Alarm, Clock, Instant};
 use fleetsim::plan::Plan;
 use fleetsim::run::{self, Options};
@@ -36,6 +35,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, watch};
 use tokio::task::spawn_local;
 use tokio_util::sync::CancellationToken;
+
+#[path = "../tests/it/host.rs"]
+mod host;
 
 /// Below this, what the machine adds is not small beside the truth.
 const FROM_US: u64 = 50_000;
@@ -103,16 +105,7 @@ fn run(name: &str, proxied: &Proxied, device_ms: u64, truths: &[(Span, Truth<'_>
     let clock = Clock::start();
     let stop = CancellationToken::new();
     let bind = || Listener::bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
-    let config = Config {
-        clock,
-        seed: Seed(1),
-        region: "us-east-1".to_owned(),
-        account: "123456789012".to_owned(),
-        policy: Policy::default(),
-        limits: Limits::NONE,
-        faults: backend::Faults::default(),
-        hooks: Hooks::default(),
-    };
+    let config = host::config(clock, Hooks::default());
     let backend = backend::start(Listeners { mqtt: bind(), http: bind() }, config, stop.clone()).unwrap();
     let address = |address: &Address| address.socket().unwrap();
     let load: Arc<LoadBegin> = Arc::default();

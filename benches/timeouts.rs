@@ -6,15 +6,16 @@
 
 use std::sync::mpsc;
 
-use fleetsim::backend::broker::Limits;
-use fleetsim::backend::{self, Config, Hooks, Listeners, Policy};
+use fleetsim::backend::{self, Hooks, Listeners};
 use fleetsim::clock::Clock;
 use fleetsim::protocol::{CommandPayload, CreateCommandRequest, StartCommandExecutionRequest};
-use fleetsim::seed::Seed;
 use fleetsim::stats::{Histogram, Percentile};
 use fleetsim::transport::Listener;
 use fleetsim::units::human_micros;
 use tokio_util::sync::CancellationToken;
+
+#[path = "../tests/it/host.rs"]
+mod host;
 
 const EXECUTIONS: u64 = 100_000;
 const TIMEOUT_S: i64 = 5;
@@ -23,16 +24,7 @@ fn main() {
     let clock = Clock::start();
     let (fired, times) = mpsc::channel();
     let on_time_out = move |deadline, now| fired.send((deadline, now)).unwrap_or_default();
-    let config = Config {
-        clock,
-        seed: Seed(1),
-        region: "us-east-1".to_owned(),
-        account: "123456789012".to_owned(),
-        policy: Policy::default(),
-        limits: Limits::NONE,
-        faults: backend::Faults::default(),
-        hooks: Hooks { on_time_out: Some(Box::new(on_time_out)), ..Hooks::default() },
-    };
+    let config = host::config(clock, Hooks { on_time_out: Some(Box::new(on_time_out)), ..Hooks::default() });
     let stop = CancellationToken::new();
     let listeners = Listeners { mqtt: Listener::memory(), http: Listener::memory() };
     let backend = backend::start(listeners, config, stop.clone()).unwrap();

@@ -5,14 +5,14 @@
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 
-use fleetsim::backend::broker::Limits;
-use fleetsim::backend::{self, Config, Hooks, Listeners, Policy, Running};
+use fleetsim::backend::{self, Hooks, Listeners, Running};
 use fleetsim::clock::Clock;
 use fleetsim::protocol::{ApiError, ErrorKind, StartCommandExecutionRequest};
-use fleetsim::seed::Seed;
 use fleetsim::transport::Listener;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
+
+use crate::host::config;
 
 const THING: &str = "arn:aws:iot:us-east-1:123456789012:thing/t1";
 const COMMAND: &str = "arn:aws:iot:us-east-1:123456789012:command/c1";
@@ -44,16 +44,7 @@ impl Bench {
 
     fn with(hooks: Hooks) -> Self {
         let bind = || Listener::bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
-        let config = Config {
-            clock: Clock::start(),
-            seed: Seed(1),
-            region: "us-east-1".to_owned(),
-            account: "123456789012".to_owned(),
-            policy: Policy::Open,
-            limits: Limits::NONE,
-            faults: backend::Faults::default(),
-            hooks,
-        };
+        let config = config(Clock::start(), hooks);
         let stop = CancellationToken::new();
         let running = backend::start(Listeners { mqtt: bind(), http: bind() }, config, stop.clone()).unwrap();
         Self { http: running.http.socket().unwrap(), running: Some(running), stop }

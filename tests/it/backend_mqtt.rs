@@ -4,18 +4,18 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use fleetsim::backend::broker::Limits;
-use fleetsim::backend::{self, Config, Hooks, Listeners, Policy, Running};
+use fleetsim::backend::{self, Hooks, Listeners, Running};
 use fleetsim::clock::Clock;
 use fleetsim::protocol::{
     Accepted, CommandPayload, CreateCommandRequest, ParameterValue, Rejected, ResultValue,
     StartCommandExecutionRequest, Status, StatusReason, TargetKind, Update, device_filters,
 };
-use fleetsim::seed::Seed;
 use fleetsim::transport::Listener;
 use rumqttc::{Client, Connection, Event, MqttOptions, Packet, QoS, SubscribeFilter};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
+
+use crate::host::config;
 
 const THING: &str = "arn:aws:iot:us-east-1:123456789012:thing/t1";
 
@@ -33,16 +33,7 @@ struct Bench {
 impl Bench {
     fn start(content_type: &str, hooks: Hooks) -> Self {
         let bind = || Listener::bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
-        let config = Config {
-            clock: Clock::start(),
-            seed: Seed(1),
-            region: "us-east-1".to_owned(),
-            account: "123456789012".to_owned(),
-            policy: Policy::Open,
-            limits: Limits::NONE,
-            faults: backend::Faults::default(),
-            hooks,
-        };
+        let config = config(Clock::start(), hooks);
         let stop = CancellationToken::new();
         let running = backend::start(Listeners { mqtt: bind(), http: bind() }, config, stop.clone()).unwrap();
         let payload =

@@ -8,15 +8,13 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use fleetsim::backend::broker::Limits;
-use fleetsim::backend::{self, Config, Hooks, Listeners, Policy, Running};
+use fleetsim::backend::{self, Hooks, Listeners, Running};
 use fleetsim::clock::Clock;
 use fleetsim::exit::Exit;
 use fleetsim::protocol::{ApiError, ErrorKind};
 use fleetsim::report::{self, RunReport};
 use fleetsim::run::{self, Injection, Options, Slice};
 use fleetsim::scenario::{Scenario, Variables, parse};
-use fleetsim::seed::Seed;
 use fleetsim::stats::{Class, Finding};
 use fleetsim::transport::Listener;
 use rustix::process::{Pid, Signal, kill_process};
@@ -24,6 +22,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::ONE_AT_A_TIME;
+use crate::host::config;
 
 /// A backend as `fleetsim backend` starts it, on free ports.
 struct Outside {
@@ -34,16 +33,7 @@ struct Outside {
 impl Outside {
     fn start(hooks: Hooks) -> Self {
         let bind = || Listener::bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
-        let config = Config {
-            clock: Clock::start(),
-            seed: Seed(1),
-            region: "us-east-1".to_owned(),
-            account: "123456789012".to_owned(),
-            policy: Policy::default(),
-            limits: Limits::NONE,
-            faults: backend::Faults::default(),
-            hooks,
-        };
+        let config = config(Clock::start(), hooks);
         let stop = CancellationToken::new();
         let listeners = Listeners { mqtt: bind(), http: bind() };
         Self { running: Some(backend::start(listeners, config, stop.clone()).unwrap()), stop }

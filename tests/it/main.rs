@@ -19,6 +19,7 @@ mod examples;
 mod endpoint;
 mod examples_pass;
 mod faults;
+mod host;
 mod known_truth;
 mod peers;
 mod program;

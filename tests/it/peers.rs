@@ -5,17 +5,17 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use fleetsim::backend::broker::Limits;
-use fleetsim::backend::{self, Config, Hooks, Listeners, Policy, Running};
+use fleetsim::backend::{self, Hooks, Listeners, Running};
 use fleetsim::clock::Clock;
 use fleetsim::protocol::{
     CommandPayload, CreateCommandRequest, DeviceTopic, StartCommandExecutionRequest, TargetKind,
     device_filters,
 };
-use fleetsim::seed::Seed;
 use fleetsim::transport::Listener;
 use rumqttc::{mqttbytes, v5};
 use tokio_util::sync::CancellationToken;
+
+use crate::host::config;
 
 /// A backend with the command `c1`, a JSON one.
 struct Bench {
@@ -27,16 +27,7 @@ struct Bench {
 impl Bench {
     fn start() -> Self {
         let bind = || Listener::bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
-        let config = Config {
-            clock: Clock::start(),
-            seed: Seed(1),
-            region: "us-east-1".to_owned(),
-            account: "123456789012".to_owned(),
-            policy: Policy::Open,
-            limits: Limits::NONE,
-            faults: backend::Faults::default(),
-            hooks: Hooks::default(),
-        };
+        let config = config(Clock::start(), Hooks::default());
         let stop = CancellationToken::new();
         let running = backend::start(Listeners { mqtt: bind(), http: bind() }, config, stop.clone()).unwrap();
         let payload =

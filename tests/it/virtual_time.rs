@@ -6,12 +6,10 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use fleetsim::backend::broker::Limits;
-use fleetsim::backend::{self, Config, Hooks, Listeners, Policy};
+use fleetsim::backend::{self, Hooks, Listeners};
 use fleetsim::clock::{Clock, Instant};
 use fleetsim::protocol::{CommandPayload, CreateCommandRequest, StartCommandExecutionRequest};
 use fleetsim::report;
-use fleetsim::seed::Seed;
 use fleetsim::transport::Listener;
 use parking_lot::Mutex;
 use rustix::process::{Pid, Signal, kill_process};
@@ -19,6 +17,7 @@ use tokio::task::LocalSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::chaos;
+use crate::host::config;
 
 /// Seeds in a run of the tests; `FLEETSIM_SEEDS` asks for more, `FLEETSIM_FIRST_SEED` for others.
 const SEEDS: u64 = 150;
@@ -141,16 +140,7 @@ async fn a_hundred_thousand_time_outs_of_one_second_each_fire_in_their_own_milli
     let fired: Arc<Mutex<Vec<(Instant, Instant)>>> = Arc::default();
     let heard = Arc::clone(&fired);
     let on_time_out = move |deadline, now| heard.lock().push((deadline, now));
-    let config = Config {
-        clock,
-        seed: Seed(7),
-        region: "us-east-1".to_owned(),
-        account: "123456789012".to_owned(),
-        policy: Policy::default(),
-        limits: Limits::NONE,
-        faults: backend::Faults::default(),
-        hooks: Hooks { on_time_out: Some(Box::new(on_time_out)), ..Hooks::default() },
-    };
+    let config = config(clock, Hooks { on_time_out: Some(Box::new(on_time_out)), ..Hooks::default() });
     let run = async {
         let stop = CancellationToken::new();
         let listeners = Listeners { mqtt: Listener::memory(), http: Listener::memory() };
