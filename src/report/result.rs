@@ -390,7 +390,7 @@ pub struct AnomalyResult {
     pub finding: String,
     /// Whether something planned explains it.
     pub explained: bool,
-    /// In µs since the start of the load.
+    /// In µs of the run since the start of the load.
     pub planned_us: u64,
     /// In words.
     pub last_seen: String,

@@ -112,7 +112,7 @@ pub struct Anomaly {
     pub finding: Finding,
     /// Whether a planned behaviour, fault or disconnect explains it.
     pub explained: bool,
-    /// Planned instant, in µs since the start of the load.
+    /// Planned instant, in µs of the run since the start of the load: pauses count.
     pub planned_us: u64,
     /// What was last seen of it, in words: `started, never held by the device`.
     pub last_seen: String,

@@ -1,6 +1,7 @@
 //! Runs that somebody pauses and plays faster or slower: the same executions, the same fates, at other
 //! instants. In virtual time what is asked for is asked at an instant of the run, so these repeat, too.
 
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -251,6 +252,22 @@ fn whatever_is_asked_for_nothing_is_lost_doubled_or_late() {
         if let Some(failure) = chaos::judge(&outcome, seed) {
             panic!("{failure}\n{:?}", events(&outcome.report));
         }
+    }
+}
+
+/// Nobody is at a screen here, so it would wait for ever.
+#[test]
+fn a_run_that_nobody_could_resume_does_not_begin_paused() {
+    let quickstart = concat!(env!("CARGO_MANIFEST_DIR"), "/scenarios/quickstart.yaml");
+    for (flags, remedy) in [(&["--tui", "off"][..], "--tui on"), (&["--virtual-time"], "leave out one")] {
+        let output = Command::new(env!("CARGO_BIN_EXE_fleetsim"))
+            .args(["run", quickstart, "--paused"])
+            .args(flags)
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{flags:?}: {said}");
+        assert!(said.contains(remedy), "{flags:?}: {said}");
     }
 }
 

@@ -60,9 +60,9 @@ pub struct BatchResult {
     pub devices: u64,
     /// Where it stands: `complete` once the next one has begun.
     pub state: String,
-    /// In µs since the start of the load.
+    /// In µs of the load: pauses do not count.
     pub begun_us: Option<u64>,
-    /// When its gate opened, in µs since the start of the load.
+    /// When its gate opened, in µs of the load.
     pub gate_us: Option<u64>,
     /// Its counts.
     pub counts: RolloutCounts,
@@ -71,7 +71,7 @@ pub struct BatchResult {
 /// A change of the rate.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct RateResult {
-    /// In µs since the start of the load.
+    /// In µs of the load.
     pub at_us: u64,
     /// Devices told per second from then on.
     pub per_second: f64,
