@@ -104,6 +104,10 @@ struct RunArguments {
     /// How long to wait for open executions after Ctrl-C or SIGTERM.
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration, env = "FLEETSIM_GRACE")]
     grace: Duration,
+    /// Delete the commands that the run has created once it is over; those that were there stay. The service
+    /// takes 12 hours to remove them.
+    #[arg(long, env = "FLEETSIM_CLEANUP", value_parser = FalseyValueParser::new())]
+    cleanup: bool,
     /// Show the screen: `auto` does if standard output is a terminal and this is not CI.
     #[arg(long, value_enum, default_value_t = When::Auto, env = "FLEETSIM_TUI")]
     tui: When,

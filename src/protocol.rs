@@ -9,6 +9,7 @@
 
 mod arn;
 mod cbor;
+mod change;
 mod command;
 mod error;
 mod execution;
@@ -23,6 +24,7 @@ mod wire;
 
 pub use arn::{CommandArn, InvalidArn, TargetArn, TargetKind, TargetName};
 pub use cbor::{InvalidCbor, Item, json_as_cbor};
+pub use change::{Deletion, UpdateCommandRequest, UpdateCommandResponse};
 pub use command::{
     AwsJsonSubstitution, CommandPayload, CreateCommandRequest, CreateCommandResponse, DEFAULT_CONTENT_TYPE,
     GetCommandResponse, MAX_PAYLOAD, NAMESPACE, NAMESPACE_FLEETWISE, Preprocessor, Tag, check_command_id,

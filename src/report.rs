@@ -62,6 +62,8 @@ pub struct RunReport {
     pub stopped: bool,
     /// Why the run could not be done: `only 12 of 100 devices connected within 30s`.
     pub problem: Option<String>,
+    /// Commands that were not there before the run.
+    pub created_commands: Vec<String>,
     /// Where it ran.
     pub environment: Environment,
 }

@@ -6,6 +6,7 @@
 
 mod capacity;
 mod collector;
+mod commands;
 mod conductor;
 mod direct;
 mod faults;
@@ -32,12 +33,11 @@ use tokio_util::sync::CancellationToken;
 use crate::backend;
 use crate::clock::{Clock, Instant, Stopwatch};
 use crate::control::{Control, Stop};
-use crate::driver::{ApiAddress, CallError, CommandsApi, HttpApi, RolloutControl};
+use crate::driver::{CallError, HttpApi, RolloutControl};
 use crate::exit::Exit;
 use crate::plan::Plan;
-use crate::protocol::CommandArn;
 use crate::report::{self, Environment, RunReport, WallClock};
-use crate::scenario::{Command, Embedded, Load, Scenario, Target, Transport};
+use crate::scenario::{Embedded, Load, Scenario, Target, Transport};
 use crate::seed::Seed;
 use crate::stats::{CapacityAnswer, Phase, Snapshot};
 use crate::transport::Listener;
@@ -53,6 +53,7 @@ use signals::{SignalThread, Signals};
 use site::Site;
 use timeline::Timeline;
 
+pub use commands::{Cleanup, delete_commands};
 pub use preflight::PreflightError;
 pub use probe::ProbeError;
 pub use site::SiteError;
@@ -171,6 +172,10 @@ enum SetupError {
     NoCommand { name: String, cause: CallError },
     #[error("a command `{name}` exists already with another payload; give this one another name")]
     OtherPayload { name: String },
+    #[error(
+        "the command `{name}` is {state} and takes no new executions; give this one another name, or {remedy}"
+    )]
+    Withdrawn { name: String, state: &'static str, remedy: &'static str },
 }
 
 /// Runs a scenario to its end and reports. Snapshots go to `snapshots` once a second; in virtual time
@@ -212,6 +217,8 @@ struct Run<'a> {
     plan: Plan,
     options: Options,
     snapshots: &'a watch::Sender<Option<Arc<Snapshot>>>,
+    /// Commands that were not there before.
+    created: Vec<String>,
 }
 
 impl<'a> Run<'a> {
@@ -222,7 +229,7 @@ impl<'a> Run<'a> {
         snapshots: &'a watch::Sender<Option<Arc<Snapshot>>>,
     ) -> Self {
         let plan = Plan::new(Arc::clone(&options.scenario), options.seed);
-        Self { clock, machine, begun: clock.now(), plan, options, snapshots }
+        Self { clock, machine, begun: clock.now(), plan, options, snapshots, created: Vec::new() }
     }
 
     async fn perform(&mut self) -> Result<(Collector, Ending), SetupError> {
@@ -318,7 +325,8 @@ impl<'a> Run<'a> {
         let broker = site.mqtt.socket();
         site.sources =
             preflight::ports::sources(broker, self.device_count(), &self.options.source_ips)?.into();
-        self.create_commands(&site.http).await?;
+        let mut api = HttpApi::new(&site.http, self.options.scenario.target.region(), self.clock);
+        commands::create(&mut api, &self.options.scenario, &mut self.created).await?;
         let untried = if site.backend.is_none() && self.options.probe {
             probe::probe(&site, &self.plan, self.clock).await?
         } else {
@@ -369,15 +377,6 @@ impl<'a> Run<'a> {
             ending.problem = Some((Exit::Software, text.to_owned()));
         }
         Ok((collector, ending))
-    }
-
-    async fn create_commands(&self, http: &ApiAddress) -> Result<(), SetupError> {
-        let mut api = HttpApi::new(http, self.options.scenario.target.region(), self.clock);
-        for workload in &self.options.scenario.workloads {
-            let arn = create_command(&mut api, &workload.command).await?;
-            belongs(&arn, &self.options.scenario.target)?;
-        }
-        Ok(())
     }
 
     fn spawn_shards(
@@ -507,6 +506,7 @@ impl<'a> Run<'a> {
             exit,
             stopped: ending.stopped,
             problem,
+            created_commands: self.created,
             environment: Environment {
                 os: std::env::consts::OS.to_owned(),
                 cpus: thread::available_parallelism().map_or(1, std::num::NonZero::get),
@@ -530,41 +530,4 @@ fn judged_exit(verdict: &verdict::Verdict, snapshot: &Snapshot) -> Exit {
 
 fn listen(address: SocketAddr, key: &'static str) -> Result<Listener, SetupError> {
     Listener::bind(address).map_err(|cause| SetupError::Listen { address, key, cause })
-}
-
-/// The backend's ARNs say where it is; starts would name another place.
-fn belongs(arn: &str, target: &Target) -> Result<(), SetupError> {
-    let Ok((region, account, _)) = CommandArn::split(arn) else { return Ok(()) };
-    let pairs = [("region", target.region(), region), ("account", target.account(), account)];
-    for (key, ours, theirs) in pairs {
-        if ours != theirs {
-            let (target, ours, theirs) = (target.key(), ours.to_owned(), theirs.to_owned());
-            return Err(SetupError::Elsewhere { target, key, ours, theirs, arn: arn.to_owned() });
-        }
-    }
-    Ok(())
-}
-
-/// Creates a command, or finds that it is there with the same payload; one that exists is only looked up. Its
-/// ARN.
-async fn create_command(api: &mut impl CommandsApi, command: &Command) -> Result<String, SetupError> {
-    let failed = |cause| SetupError::CreateCommand { name: command.name.clone(), cause };
-    let Some(request) = command.request() else {
-        return match api.get_command(&command.name).await {
-            Ok(there) => Ok(there.command_arn),
-            Err(cause) => Err(SetupError::NoCommand { name: command.name.clone(), cause }),
-        };
-    };
-    match api.create_command(&command.name, &request).await {
-        Ok(created) => Ok(created.command_arn),
-        Err(CallError::Refused { name, .. }) if name == "ConflictException" => {
-            let there = api.get_command(&command.name).await.map_err(failed)?;
-            if command.is(&there) {
-                Ok(there.command_arn)
-            } else {
-                Err(SetupError::OtherPayload { name: command.name.clone() })
-            }
-        }
-        Err(cause) => Err(failed(cause)),
-    }
 }

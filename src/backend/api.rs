@@ -1,6 +1,7 @@
 //! The HTTP API as boto3 speaks it (restJson1): both services on one port.
 //!
-//! Four operations are here: CreateCommand, GetCommand, StartCommandExecution, GetCommandExecution.
+//! Here are CreateCommand, GetCommand, UpdateCommand (to deprecate and restore), DeleteCommand,
+//! StartCommandExecution and GetCommandExecution.
 //! The others are refused by name. Every reply has an `x-amzn-RequestId`; every error an
 //! `x-amzn-ErrorType` and `{"message": …}`.
 
@@ -14,16 +15,17 @@ use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, Request, State};
 use axum::http::{Method, Uri};
 use axum::response::Response;
-use axum::routing::{MethodRouter, any, delete, get, patch, post, put};
+use axum::routing::{MethodRouter, any, delete, get, post, put};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde::Deserialize;
 
-use self::reply::{Failure, json, respond};
+use self::reply::{Failure, json, respond, respond_with_status};
 use super::broker::Host as _;
 use super::{Handle, Operation};
 use crate::protocol::{
-    ApiError, CreateCommandRequest, ErrorKind, InvalidShape, Service, StartCommandExecutionRequest,
+    ApiError, CreateCommandRequest, Deletion, ErrorKind, InvalidShape, Service, StartCommandExecutionRequest,
+    UpdateCommandRequest,
 };
 
 /// Largest request body: a payload of 32 KiB in base64 or a template of 32,768 characters, with room
@@ -38,10 +40,7 @@ pub(super) fn router(handle: Handle) -> Router {
         .route("/commands", get(not_yet("ListCommands")))
         .route(
             "/commands/{id}",
-            put(create_command)
-                .get(get_command)
-                .merge(patch(not_yet("UpdateCommand")))
-                .merge(delete(not_yet("DeleteCommand"))),
+            put(create_command).get(get_command).patch(update_command).delete(delete_command),
         )
         .route("/command-executions", post(start_or_list))
         .route(
@@ -72,6 +71,23 @@ async fn get_command(State(handle): State<Handle>, id: PathId) -> Response {
     let admitted = handle.admit(Operation::Get).await;
     let outcome = admitted.and_then(|()| json(&handle.get_command(&path_id(id)?)?));
     respond(&handle, outcome.map_err(|error| Failure::of(Service::Iot, error)))
+}
+
+/// `PATCH /commands/{id}`
+async fn update_command(State(handle): State<Handle>, id: PathId, request: Request) -> Response {
+    let outcome = async {
+        let (id, body) = (path_id(id)?, read_body(&handle, request).await?.1);
+        json(&handle.update_command(&id, &UpdateCommandRequest::from_json(&body)?)?)
+    };
+    let outcome = outcome.await;
+    respond(&handle, outcome.map_err(|error| Failure::of(Service::Iot, error)))
+}
+
+/// `DELETE /commands/{id}`: the status is all that it answers.
+async fn delete_command(State(handle): State<Handle>, id: PathId) -> Response {
+    let outcome = path_id(id).and_then(|id| handle.delete_command(&id));
+    let outcome = outcome.map(Deletion::status).map_err(|error| Failure::of(Service::Iot, error));
+    respond_with_status(&handle, outcome)
 }
 
 /// `POST /command-executions`: StartCommandExecution on `iot-jobs-data`, ListCommandExecutions on

@@ -1,19 +1,63 @@
-//! The stored commands. Updating, deprecating, listing and deleting them come later.
+//! The stored commands, and what becomes of them: deprecated, restored, deleted. Listing them and changing
+//! their texts come later.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::clock::Instant;
 use crate::protocol::{
-    ApiError, CommandArn, CommandPayload, CreateCommandRequest, ErrorKind, Format, GetCommandResponse,
-    InvalidShape, MandatoryParameter, NAMESPACE, OutputFormat, Parameters, Preprocessor, Tag, Template,
-    TooLarge, effective_parameters,
+    ApiError, CommandArn, CommandPayload, CreateCommandRequest, Deletion, ErrorKind, Format,
+    GetCommandResponse, InvalidShape, MandatoryParameter, NAMESPACE, OutputFormat, Parameters, Preprocessor,
+    Tag, Template, TooLarge, UpdateCommandResponse, effective_parameters,
 };
 
 /// Most commands that are kept; at their largest (32 KiB of payload, texts and tags) they fill a few
 /// hundred MiB. AWS's own number is not published.
 const MAX_COMMANDS: usize = 10_000;
+
+/// From a deletion that is asked for to the end of the command; and for how long it has to be deprecated to be
+/// deleted at once.
+const DELETION_DELAY: Duration = Duration::from_hours(12);
+
+/// A command and what is to become of it.
+#[derive(Debug)]
+pub(super) struct Stored {
+    pub command: Arc<Command>,
+    /// Since when no new execution of it is started.
+    deprecated_at: Option<Instant>,
+    /// When it will be gone.
+    deletes_at: Option<Instant>,
+    updated_at: Instant,
+}
+
+impl Stored {
+    fn is_gone(&self, now: Instant) -> bool {
+        self.deletes_at.is_some_and(|at| at <= now)
+    }
+
+    /// As GetCommand shows it; `seconds` turns an instant into epoch seconds.
+    pub fn describe(&self, seconds: impl Fn(Instant) -> f64) -> GetCommandResponse {
+        GetCommandResponse {
+            last_updated_at: seconds(self.updated_at),
+            deprecated: self.deprecated_at.is_some(),
+            pending_deletion: self.deletes_at.is_some(),
+            ..self.command.describe(seconds)
+        }
+    }
+
+    /// As UpdateCommand answers.
+    pub fn updated(&self, seconds: impl Fn(Instant) -> f64) -> UpdateCommandResponse {
+        UpdateCommandResponse {
+            command_id: self.command.id.clone(),
+            display_name: self.command.display_name.clone(),
+            description: self.command.description.clone(),
+            deprecated: self.deprecated_at.is_some(),
+            last_updated_at: seconds(self.updated_at),
+        }
+    }
+}
 
 /// A stored command. Never changed once made: executions share it.
 #[derive(Debug)]
@@ -86,8 +130,8 @@ impl Command {
         self.dynamic.is_some()
     }
 
-    /// As GetCommand shows it; `seconds` turns an instant into epoch seconds.
-    pub fn describe(&self, seconds: impl Fn(Instant) -> f64) -> GetCommandResponse {
+    /// What GetCommand shows of a command of which nothing has become yet.
+    fn describe(&self, seconds: impl Fn(Instant) -> f64) -> GetCommandResponse {
         GetCommandResponse {
             command_id: self.id.clone(),
             command_arn: self.arn.clone(),
@@ -113,7 +157,7 @@ impl Command {
 /// All commands, by id.
 #[derive(Debug, Default)]
 pub(super) struct Commands {
-    by_id: BTreeMap<String, Arc<Command>>,
+    by_id: BTreeMap<String, Stored>,
 }
 
 impl Commands {
@@ -125,8 +169,13 @@ impl Commands {
         (region, account): (&str, &str),
         now: Instant,
     ) -> Result<&Command, ApiError> {
-        if self.by_id.contains_key(id) {
-            return Err(ApiError::conflict(format!("command \"{id}\" exists already"), id));
+        if let Some(stored) = self.by_id.get(id).filter(|stored| !stored.is_gone(now)) {
+            // Its id is taken until it is gone, as nothing says otherwise of the service.
+            let more = if stored.deletes_at.is_some() { ", and is about to be deleted" } else { "" };
+            return Err(ApiError::conflict(format!("command \"{id}\" exists already{more}"), id));
+        }
+        if self.by_id.len() >= MAX_COMMANDS {
+            self.by_id.retain(|_, stored| !stored.is_gone(now));
         }
         if self.by_id.len() >= MAX_COMMANDS {
             let message = format!("there are {MAX_COMMANDS} commands already, which is the most");
@@ -156,21 +205,61 @@ impl Commands {
             tags: request.tags.unwrap_or_default(),
             created_at: now,
         };
-        Ok(self.by_id.entry(id.to_owned()).or_insert(Arc::new(command)))
+        let stored =
+            Stored { command: Arc::new(command), deprecated_at: None, deletes_at: None, updated_at: now };
+        let stored = self.by_id.entry(id.to_owned()).insert_entry(stored).into_mut();
+        Ok(&stored.command)
     }
 
     /// The command of that id.
-    pub fn get(&self, id: &str) -> Result<&Arc<Command>, ApiError> {
-        self.by_id.get(id).ok_or_else(|| {
-            ApiError::new(ErrorKind::ResourceNotFound, format!("there is no command \"{id}\""))
-        })
+    pub fn get(&self, id: &str, now: Instant) -> Result<&Stored, ApiError> {
+        self.by_id.get(id).filter(|stored| !stored.is_gone(now)).ok_or_else(|| missing(id))
+    }
+
+    /// Deprecates a command, or restores it. Executions that are open go on.
+    pub fn deprecate(&mut self, id: &str, deprecated: bool, now: Instant) -> Result<&Stored, ApiError> {
+        let stored =
+            self.by_id.get_mut(id).filter(|stored| !stored.is_gone(now)).ok_or_else(|| missing(id))?;
+        if stored.deletes_at.is_some() {
+            return Err(ApiError::conflict(format!("command \"{id}\" is about to be deleted"), id));
+        }
+        if deprecated != stored.deprecated_at.is_some() {
+            stored.deprecated_at = deprecated.then_some(now);
+            // Also the instant of the deprecation, for those who ask.
+            stored.updated_at = now;
+        }
+        Ok(stored)
+    }
+
+    /// Deletes a command: at once if it has been deprecated for long, else in twelve hours. To delete what
+    /// is not there is to have it gone. Executions that are open go on.
+    pub fn delete(&mut self, id: &str, now: Instant) -> Deletion {
+        let Some(stored) = self.by_id.get_mut(id) else { return Deletion::Done };
+        let deprecated_long = stored.deprecated_at.is_some_and(|since| since.plus(DELETION_DELAY) <= now);
+        if deprecated_long || stored.is_gone(now) {
+            self.by_id.remove(id);
+            return Deletion::Done;
+        }
+        if stored.deletes_at.is_none() {
+            stored.deletes_at = Some(now.plus(DELETION_DELAY));
+            stored.updated_at = now;
+        }
+        Deletion::Scheduled
     }
 
     /// The command of that id, if executions of it can be started.
     ///
     /// The FleetWise namespace is kept but not started: that service is closed to new customers.
-    pub fn startable(&self, id: &str) -> Result<&Arc<Command>, ApiError> {
-        let command = self.get(id)?;
+    /// One that is deprecated is refused as the service does it; one that is about to be deleted in the same
+    /// way, for which nothing is published.
+    pub fn startable(&self, id: &str, now: Instant) -> Result<&Arc<Command>, ApiError> {
+        let Stored { command, deprecated_at, deletes_at, .. } = self.get(id, now)?;
+        for (state, has) in [("deprecated", deprecated_at), ("about to be deleted", deletes_at)] {
+            if has.is_some() {
+                let message = format!("command \"{id}\" is {state}: it takes no new executions");
+                return Err(ApiError::new(ErrorKind::Validation, message));
+            }
+        }
         if command.namespace != NAMESPACE {
             let message =
                 format!("command \"{id}\" is in namespace {}, expected {NAMESPACE}", command.namespace);
@@ -178,6 +267,10 @@ impl Commands {
         }
         Ok(command)
     }
+}
+
+fn missing(id: &str) -> ApiError {
+    ApiError::new(ErrorKind::ResourceNotFound, format!("there is no command \"{id}\""))
 }
 
 #[cfg(test)]
@@ -201,7 +294,7 @@ mod tests {
         assert_eq!(made.arn, "arn:aws:iot:us-east-1:123456789012:command/c1");
         let again = commands.create("c1", request(None), HERE, Instant::START).unwrap_err();
         assert_eq!((again.kind, again.resource_id.as_deref()), (ErrorKind::Conflict, Some("c1")));
-        assert_eq!(commands.get("nope").unwrap_err().kind, ErrorKind::ResourceNotFound);
+        assert_eq!(commands.get("nope", Instant::START).unwrap_err().kind, ErrorKind::ResourceNotFound);
     }
 
     #[test]
@@ -227,8 +320,8 @@ mod tests {
         commands
             .create("f", CreateCommandRequest { namespace, ..request(None) }, HERE, Instant::START)
             .unwrap();
-        assert!(commands.get("f").is_ok());
-        assert_eq!(commands.startable("f").unwrap_err().kind, ErrorKind::Validation);
+        assert!(commands.get("f", Instant::START).is_ok());
+        assert_eq!(commands.startable("f", Instant::START).unwrap_err().kind, ErrorKind::Validation);
     }
 
     #[test]
@@ -239,5 +332,45 @@ mod tests {
         }
         let refused = commands.create("one", request(None), HERE, Instant::START).unwrap_err();
         assert_eq!(refused.kind, ErrorKind::ServiceQuotaExceeded);
+    }
+
+    /// An hour of the test.
+    fn hour(hours: u64) -> Instant {
+        Instant::START.plus(Duration::from_hours(hours))
+    }
+
+    #[test]
+    fn a_command_is_gone_twelve_hours_after_it_was_deleted() {
+        let mut commands = Commands::default();
+        commands.create("c", request(None), HERE, hour(0)).unwrap();
+        assert_eq!(commands.delete("c", hour(1)), Deletion::Scheduled);
+        assert_eq!(commands.delete("c", hour(2)), Deletion::Scheduled, "again, which changes nothing");
+        assert!(commands.get("c", hour(12)).unwrap().describe(|_| 0.0).pending_deletion);
+        assert_eq!(commands.startable("c", hour(12)).unwrap_err().kind, ErrorKind::Validation);
+        assert_eq!(
+            commands.create("c", request(None), HERE, hour(12)).unwrap_err().kind,
+            ErrorKind::Conflict
+        );
+        assert_eq!(commands.deprecate("c", true, hour(12)).unwrap_err().kind, ErrorKind::Conflict);
+        assert_eq!(commands.get("c", hour(13)).unwrap_err().kind, ErrorKind::ResourceNotFound);
+        assert_eq!(commands.delete("c", hour(13)), Deletion::Done);
+        assert_eq!(commands.delete("never", hour(13)), Deletion::Done);
+        assert!(commands.create("c", request(None), HERE, hour(13)).is_ok());
+        assert!(!commands.get("c", hour(13)).unwrap().describe(|_| 0.0).pending_deletion);
+    }
+
+    #[test]
+    fn a_command_that_is_deprecated_for_long_is_deleted_at_once() {
+        let mut commands = Commands::default();
+        commands.create("c", request(None), HERE, hour(0)).unwrap();
+        assert!(commands.deprecate("c", true, hour(1)).unwrap().describe(|_| 0.0).deprecated);
+        // Again, which does not begin anew.
+        commands.deprecate("c", true, hour(5)).unwrap();
+        assert_eq!(commands.startable("c", hour(5)).unwrap_err().kind, ErrorKind::Validation);
+        assert!(!commands.deprecate("c", false, hour(6)).unwrap().describe(|_| 0.0).deprecated);
+        assert!(commands.startable("c", hour(6)).is_ok(), "it is restored");
+        commands.deprecate("c", true, hour(7)).unwrap();
+        assert_eq!(commands.delete("c", hour(19)), Deletion::Done);
+        assert_eq!(commands.get("c", hour(19)).unwrap_err().kind, ErrorKind::ResourceNotFound);
     }
 }

@@ -16,9 +16,9 @@ use super::timers::Timers;
 use crate::clock::{Clock, Deadlines, Instant};
 use crate::mqtt::QoS;
 use crate::protocol::{
-    Accepted, ApiError, CompactText, CreateCommandRequest, CreateCommandResponse, DeviceTopic, ErrorKind,
-    ExecutionId, Form, Format, GetCommandExecutionResponse, GetCommandResponse, InvalidShape, Parameters,
-    Rejected, StartNames, State, TargetName, Update, write_event_topic,
+    Accepted, ApiError, CompactText, CreateCommandRequest, CreateCommandResponse, Deletion, DeviceTopic,
+    ErrorKind, ExecutionId, Form, Format, GetCommandExecutionResponse, GetCommandResponse, InvalidShape,
+    Parameters, Rejected, StartNames, State, TargetName, Update, UpdateCommandResponse, write_event_topic,
 };
 use crate::seed::{Purpose, Seed, Subject};
 
@@ -123,7 +123,25 @@ impl Core {
 
     /// GetCommand.
     pub fn get_command(&self, id: &str) -> Result<GetCommandResponse, ApiError> {
-        Ok(self.commands.get(id)?.describe(|instant| self.epoch_seconds(instant)))
+        Ok(self.commands.get(id, self.clock.now())?.describe(|instant| self.epoch_seconds(instant)))
+    }
+
+    /// The part of UpdateCommand that deprecates or restores; `None` changes nothing.
+    pub fn deprecate_command(
+        &mut self,
+        id: &str,
+        deprecated: Option<bool>,
+    ) -> Result<UpdateCommandResponse, ApiError> {
+        let now = self.clock.now();
+        if let Some(deprecated) = deprecated {
+            self.commands.deprecate(id, deprecated, now)?;
+        }
+        Ok(self.commands.get(id, now)?.updated(|instant| self.epoch_seconds(instant)))
+    }
+
+    /// DeleteCommand.
+    pub fn delete_command(&mut self, id: &str) -> Deletion {
+        self.commands.delete(id, self.clock.now())
     }
 
     /// StartCommandExecution, with the parts of a request that was checked.
@@ -147,7 +165,7 @@ impl Core {
             }
             None => {}
         }
-        let command = Arc::clone(self.commands.startable(names.command_id)?);
+        let command = Arc::clone(self.commands.startable(names.command_id, self.clock.now())?);
         let parameters = command.parameters(parameters)?;
         let parameters = parameters.as_deref();
         if command.is_dynamic() {

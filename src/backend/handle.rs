@@ -12,10 +12,10 @@ use super::outages::Outage;
 use super::shared::{Plane, Shared};
 use crate::clock::Instant;
 use crate::protocol::{
-    ApiError, CompactText, CreateCommandRequest, CreateCommandResponse, ExecutionId,
+    ApiError, CompactText, CreateCommandRequest, CreateCommandResponse, Deletion, ExecutionId,
     GetCommandExecutionResponse, GetCommandResponse, InvalidShape, Parameters, ResultValue,
     StartCommandExecutionRequest, StartCommandExecutionResponse, StartNames, Status, StatusReason,
-    TargetName, check_command_id,
+    TargetName, UpdateCommandRequest, UpdateCommandResponse, check_command_id,
 };
 
 /// A backend to call; cheap to clone. Calls apply at once, on the calling thread, with the same checks
@@ -119,6 +119,27 @@ impl Handle {
     pub fn get_command(&self, id: &str) -> Result<GetCommandResponse, ApiError> {
         check_command_id(id)?;
         self.0.with_core(|core| core.get_command(id))
+    }
+
+    /// UpdateCommand, as far as it deprecates and restores.
+    pub fn update_command(
+        &self,
+        id: &str,
+        request: &UpdateCommandRequest,
+    ) -> Result<UpdateCommandResponse, ApiError> {
+        check_command_id(id)?;
+        if request.display_name.is_some() || request.description.is_some() {
+            return Err(
+                InvalidShape::NotYet { feature: "UpdateCommand of displayName and description" }.into()
+            );
+        }
+        self.0.with_core(|core| core.deprecate_command(id, request.deprecated))
+    }
+
+    /// DeleteCommand.
+    pub fn delete_command(&self, id: &str) -> Result<Deletion, ApiError> {
+        check_command_id(id)?;
+        Ok(self.0.with_core(|core| core.delete_command(id)))
     }
 
     /// StartCommandExecution.

@@ -35,6 +35,9 @@ pub(super) fn run_devices(arguments: &RunArguments, console: Console) -> Exit {
                         scenario with `target.endpoint`",
             );
         }
+        if !arguments.target.slice.is_whole() && arguments.cleanup {
+            return Err("the other slices go on with the commands that --cleanup would delete: leave it out");
+        }
         if !arguments.target.slice.is_whole() && arguments.seed.or(scenario.seed).is_none() {
             return Err("slices of one fleet need one seed: give it with --seed, or in the scenario");
         }
@@ -89,18 +92,36 @@ fn run_all(
         Err(exit) => return exit,
     };
     let several = scenarios.len() > 1;
+    let mut created = Vec::new();
     for scenario in scenarios {
         let control = Control::default();
-        exit = exit.or(repeated(&scenario, arguments, several, baseline.as_ref(), &control, console));
+        let (done, names) = repeated(&scenario, arguments, several, baseline.as_ref(), &control, console);
+        exit = exit.or(done);
+        created.push((scenario, names));
         // Ctrl-C ends the list, not only the run it hit.
         if control.stop() > Stop::No {
             break;
         }
     }
+    // After the last run: an earlier one would take its commands away from a later one.
+    if arguments.cleanup {
+        clean_up(&created, console);
+    }
     exit
 }
 
-/// Does the same run as often as asked; says how much it varies and how it compares.
+/// Deletes what the runs have created. Results stand whatever comes of it.
+fn clean_up(created: &[(Arc<Scenario>, Vec<String>)], console: Console) {
+    for (scenario, names) in created {
+        for cleanup in run::delete_commands(scenario, names) {
+            let mark = if cleanup.is_done() { "" } else { "warning: " };
+            console.err(&format!("{mark}{}: {cleanup}", scenario.name));
+        }
+    }
+}
+
+/// Does the same run as often as asked; says how much it varies and how it compares. Returns the commands that
+/// were created, too.
 fn repeated(
     scenario: &Arc<Scenario>,
     arguments: &RunArguments,
@@ -108,15 +129,16 @@ fn repeated(
     baseline: Option<&Baseline>,
     control: &Control,
     console: Console,
-) -> Exit {
+) -> (Exit, Vec<String>) {
     let times = arguments.repeat.unwrap_or(scenario.repeat);
     // One seed for all of them: what differs then is not the plan.
     let seed = arguments.seed.or(scenario.seed).map_or_else(Seed::random, Seed);
     let mut exit = Exit::Ok;
     let mut results = Vec::new();
+    let mut created = Vec::new();
     for number in 1..=times {
         let turn = Turn { number, times, several };
-        let (done, result) = one(scenario, seed, arguments, turn, control, console);
+        let (done, result) = one(scenario, seed, arguments, turn, (control, &mut created), console);
         exit = exit.or(done);
         if times > 1 || baseline.is_some() {
             results.extend(result);
@@ -131,10 +153,11 @@ fn repeated(
     if arguments.summary != Summary::None && !spread.is_empty() {
         tell(&spread);
     }
-    match baseline {
+    let exit = match baseline {
         Some(baseline) => exit.or(baseline.judge(&results, exit, tell, console)),
         None => exit,
-    }
+    };
+    (exit, created)
 }
 
 /// Which of the runs of a command this is.
@@ -152,7 +175,7 @@ fn one(
     seed: Seed,
     arguments: &RunArguments,
     turn: Turn,
-    control: &Control,
+    (control, created): (&Control, &mut Vec<String>),
     console: Console,
 ) -> (Exit, Option<RunResult>) {
     let mut options = Options::new(Arc::clone(scenario));
@@ -183,6 +206,7 @@ fn one(
         console.err("error: fleetsim itself failed; the message above says where. No result was made.");
         return (Exit::Software, None);
     };
+    created.extend(report.created_commands.iter().cloned());
     let result = report::run_result(&report);
     (finish(&report, arguments, turn, console), Some(result))
 }

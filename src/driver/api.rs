@@ -3,8 +3,8 @@
 use crate::clock::Instant;
 use crate::ledger::Record;
 use crate::protocol::{
-    CreateCommandRequest, CreateCommandResponse, ExecutionId, GetCommandResponse, Parameters, StartNames,
-    TargetName,
+    CreateCommandRequest, CreateCommandResponse, Deletion, ExecutionId, GetCommandResponse, Parameters,
+    StartNames, TargetName,
 };
 
 /// Why a call brought nothing.
@@ -78,6 +78,9 @@ pub trait CommandsApi {
         &mut self,
         command_id: &str,
     ) -> impl Future<Output = Result<GetCommandResponse, CallError>>;
+
+    /// DeleteCommand.
+    fn delete_command(&mut self, command_id: &str) -> impl Future<Output = Result<Deletion, CallError>>;
 
     /// StartCommandExecution, under a token that makes it harmless to repeat; the new execution's id.
     fn start(

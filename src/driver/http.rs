@@ -19,9 +19,9 @@ use serde::de::DeserializeOwned;
 use crate::clock::{Clock, Instant};
 use crate::ledger::Record;
 use crate::protocol::{
-    self, CommandArn, CreateCommandRequest, CreateCommandResponse, ExecutionId, GetCommandExecutionResponse,
-    GetCommandResponse, Parameters, Service, StartCommandExecutionRequest, StartCommandExecutionResponse,
-    StartNames, TargetName,
+    self, CommandArn, CreateCommandRequest, CreateCommandResponse, Deletion, ExecutionId,
+    GetCommandExecutionResponse, GetCommandResponse, Parameters, Service, StartCommandExecutionRequest,
+    StartCommandExecutionResponse, StartNames, TargetName,
 };
 use crate::transport::Address;
 
@@ -125,6 +125,18 @@ impl HttpApi {
         path: &str,
         body: Option<&impl Serialize>,
     ) -> Result<A, CallError> {
+        let (_, answer) = self.exchange(service, method, path, body).await?;
+        serde_json::from_slice(&answer).map_err(|e| self.unanswered(&e))
+    }
+
+    /// The status and the body of a success.
+    async fn exchange(
+        &mut self,
+        service: Service,
+        method: Method,
+        path: &str,
+        body: Option<&impl Serialize>,
+    ) -> Result<(u16, Bytes), CallError> {
         let body = match body {
             Some(body) => Bytes::from(serde_json::to_vec(body).map_err(|e| self.unreachable(&e))?),
             None => Bytes::new(),
@@ -157,7 +169,7 @@ impl HttpApi {
             Limited::new(body, MAX_ANSWER).collect().await.map_err(|e| self.unanswered(&e))?.to_bytes();
         self.connection = Some(connection);
         if head.status.is_success() {
-            return serde_json::from_slice(&body).map_err(|e| self.unanswered(&e));
+            return Ok((head.status.as_u16(), body));
         }
         let kind = head.headers.get("x-amzn-errortype").and_then(|value| value.to_str().ok());
         let (name, message) = protocol::error_name(head.status.as_u16(), kind, &body);
@@ -180,6 +192,12 @@ impl CommandsApi for HttpApi {
 
     async fn get_command(&mut self, command_id: &str) -> Result<GetCommandResponse, CallError> {
         self.call(Service::Iot, Method::GET, &format!("/commands/{command_id}"), None::<&()>).await
+    }
+
+    async fn delete_command(&mut self, command_id: &str) -> Result<Deletion, CallError> {
+        let path = format!("/commands/{command_id}");
+        let (status, _) = self.exchange(Service::Iot, Method::DELETE, &path, None::<&()>).await?;
+        Ok(Deletion::of_status(status))
     }
 
     async fn start(

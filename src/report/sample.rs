@@ -134,6 +134,7 @@ pub fn report(snapshot: Snapshot, exit: Exit) -> RunReport {
         exit,
         stopped: exit == Exit::Stopped,
         problem: None,
+        created_commands: Vec::new(),
         environment: Environment {
             os: "linux x86_64".to_owned(),
             cpus: 2,

@@ -5,8 +5,8 @@ use crate::clock::Instant;
 use crate::driver::{CallError, CommandsApi};
 use crate::ledger::Record;
 use crate::protocol::{
-    ApiError, CreateCommandRequest, CreateCommandResponse, ExecutionId, GetCommandResponse, Parameters,
-    StartNames, TargetName,
+    ApiError, CreateCommandRequest, CreateCommandResponse, Deletion, ExecutionId, GetCommandResponse,
+    Parameters, StartNames, TargetName,
 };
 
 /// Calls the embedded backend in this process, on the caller's thread. Settling uses it, so that reading
@@ -43,6 +43,10 @@ impl CommandsApi for DirectApi {
 
     async fn get_command(&mut self, command_id: &str) -> Result<GetCommandResponse, CallError> {
         self.handle.get_command(command_id).map_err(refused)
+    }
+
+    async fn delete_command(&mut self, command_id: &str) -> Result<Deletion, CallError> {
+        self.handle.delete_command(command_id).map_err(refused)
     }
 
     /// Without the token: a call within the process cannot be lost, so it is never repeated.

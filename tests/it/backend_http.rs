@@ -406,8 +406,6 @@ fn what_is_no_operation_or_comes_later_is_said_by_name() {
     let bench = Bench::start();
     for (request, name) in [
         ("GET /commands", "ListCommands"),
-        ("PATCH /commands/c1", "UpdateCommand"),
-        ("DELETE /commands/c1", "DeleteCommand"),
         ("DELETE /command-executions/e1?targetArn=x", "DeleteCommandExecution"),
         ("GET /tags?resourceArn=x", "ListTagsForResource"),
         ("POST /tags", "TagResource"),
@@ -483,6 +481,34 @@ fn a_panic_in_a_connection_ends_that_one_only_and_surfaces_at_the_end() {
     bench.begin(&body).is_error(404, "ResourceNotFoundException");
     bench.stop.cancel();
     assert!(bench.running.take().unwrap().join().is_err());
+}
+
+/// To the twelve hours: the unit tests of the store.
+#[test]
+fn a_command_is_deprecated_restored_and_deleted() {
+    let bench = Bench::with_command();
+    let start = || bench.begin(&json!({"targetArn": THING, "commandArn": COMMAND}));
+    let open = start().body["executionId"].as_str().unwrap().to_owned();
+    let patched = bench.call("PATCH /commands/c1", &json!({"deprecated": true}));
+    assert_eq!((patched.status, &patched.body["deprecated"]), (200, &true.into()), "{patched:?}");
+    start().is_error(400, "ValidationException");
+    bench.call("PATCH /commands/c1", &json!({"deprecated": false}));
+    assert_eq!(start().status, 200, "restored");
+    bench.call("PATCH /commands/c1", &json!({"displayName": "x"})).is_error(400, "ValidationException");
+    bench
+        .call("PATCH /commands/nope", &json!({"deprecated": true}))
+        .is_error(404, "ResourceNotFoundException");
+    for _ in 0..2 {
+        let deleted = bench.signed(SIGNED_IOT, "DELETE /commands/c1", "");
+        assert_eq!((deleted.status, &deleted.body), (202, &Value::Null), "{deleted:?}");
+    }
+    assert_eq!(bench.signed(SIGNED_IOT, "DELETE /commands/nope", "").status, 204);
+    assert_eq!(bench.get("/commands/c1").body["pendingDeletion"], true);
+    start().is_error(400, "ValidationException");
+    let again = bench.call("PUT /commands/c1", &json!({"payload": {"content": "e30="}}));
+    again.is_error(409, "ConflictException");
+    // What is open goes on.
+    assert_eq!(bench.execution(&open, "").body["status"], "CREATED");
 }
 
 #[test]

@@ -13,7 +13,7 @@ use fleetsim::clock::Clock;
 use fleetsim::exit::Exit;
 use fleetsim::protocol::{ApiError, ErrorKind};
 use fleetsim::report::{self, RunReport};
-use fleetsim::run::{self, Injection, Options, Slice};
+use fleetsim::run::{self, Injection, Options, Slice, delete_commands};
 use fleetsim::scenario::{Scenario, Variables, parse};
 use fleetsim::stats::{Class, Finding};
 use fleetsim::transport::Listener;
@@ -360,4 +360,25 @@ fn ci_smoke_runs_against_a_backend_in_a_process_of_its_own() {
     let no_backend =
         Command::new(program).args(["devices", &short, "--target", "embedded"]).output().unwrap();
     assert_eq!(no_backend.status.code(), Some(2), "{}", String::from_utf8_lossy(&no_backend.stderr));
+}
+
+/// What a run has created it deletes; what was there stays, and a command that is going is no longer used.
+#[test]
+fn a_cleanup_deletes_what_the_run_created_and_nothing_else() {
+    let outside = Outside::start(Hooks::default());
+    let pending = |name: &str| outside.running().handle.get_command(name).unwrap().pending_deletion;
+    let scenario = outside.scenario(SMALL);
+    let report = run(&scenario);
+    assert_eq!(report.created_commands, ["small"]);
+    assert_eq!(run(&scenario).created_commands, Vec::<String>::new(), "it was there");
+    let done = delete_commands(&scenario, &report.created_commands);
+    assert!(done.len() == 1 && done[0].is_done() && pending("small"), "{done:?}");
+    assert!(done[0].to_string().contains("in 12 hours"), "{}", done[0]);
+    let refused = run(&scenario);
+    assert_eq!(refused.exit, Exit::Unavailable);
+    assert!(
+        refused.problem.as_deref().unwrap().contains("`small` is about to be deleted"),
+        "{:?}",
+        refused.problem
+    );
 }

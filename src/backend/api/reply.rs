@@ -41,13 +41,21 @@ pub(super) fn json<T: Serialize>(value: &T) -> Result<Vec<u8>, ApiError> {
 
 /// The reply to a request, with the next request id.
 pub(super) fn respond(handle: &Handle, outcome: Result<Vec<u8>, Failure>) -> Response {
+    reply(handle, outcome.map(|body| (200, body)))
+}
+
+/// The reply that says everything by its status.
+pub(super) fn respond_with_status(handle: &Handle, outcome: Result<u16, Failure>) -> Response {
+    reply(handle, outcome.map(|status| (status, Vec::new())))
+}
+
+fn reply(handle: &Handle, outcome: Result<(u16, Vec<u8>), Failure>) -> Response {
     let (status, error_type, body) = match outcome {
-        Ok(body) => (StatusCode::OK, None, body),
+        Ok((status, body)) => (status_code(status), None, body),
         Err(Failure { status, name, error }) => {
             let mut body = Vec::new();
             error.write_body(&mut body);
-            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-            (status, Some(HeaderValue::from_static(name)), body)
+            (status_code(status), Some(HeaderValue::from_static(name)), body)
         }
     };
     let mut response = Response::new(Body::from(body));
@@ -63,4 +71,8 @@ pub(super) fn respond(handle: &Handle, outcome: Result<Vec<u8>, Failure>) -> Res
         headers.insert(REQUEST_ID, request_id);
     }
     response
+}
+
+fn status_code(status: u16) -> StatusCode {
+    StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }

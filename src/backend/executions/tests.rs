@@ -37,7 +37,7 @@ impl Bench {
         let payload = Some(CommandPayload { content: b"{}".to_vec(), content_type: None });
         let request = CreateCommandRequest { payload, ..CreateCommandRequest::default() };
         commands.create("c1", request, HERE, Instant::START).unwrap();
-        let command = Arc::clone(commands.get("c1").unwrap());
+        let command = Arc::clone(&commands.get("c1", Instant::START).unwrap().command);
         Self { executions: Executions::new(limits), command, named: 0 }
     }
 
