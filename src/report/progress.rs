@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use super::words::{position, printable, share, speed_up};
-use crate::stats::{Event, Part, Phase, RolloutProgress, Second, Snapshot};
+use crate::stats::{Class, Event, Part, Phase, RolloutProgress, Second, Snapshot};
 use crate::units::{Rate, human_count, human_micros, human_rate};
 
 /// Where the run stands and what happened in the last `interval` (at least one second).
@@ -99,7 +99,12 @@ fn load(snapshot: &Snapshot, window: &[Second]) -> Vec<String> {
     }
     columns.extend(snapshot.rollouts.iter().filter(|rollout| rollout.counts.released > 0).map(rollout));
     columns.push(format!("in flight {}", human_count(open(snapshot))));
-    columns.push(format!("failed {}", share(sum(|s| s.other), decided)));
+    // A start that the service would not take is no execution that failed.
+    let refused = sum(|s| u64::from(s.classes[Class::Refused as usize]));
+    columns.push(format!("failed {}", share(sum(|s| s.other).saturating_sub(refused), decided)));
+    if refused > 0 {
+        columns.push(format!("refused {}", share(refused, decided)));
+    }
     if let Some(lag) = bound(window, |s| s.schedule_lag_us_p99.max(s.device_lag_us_p99)) {
         columns.push(format!("lag p99 {lag}"));
     }
@@ -182,6 +187,17 @@ mod tests {
         assert!(!progress_line(&snapshot, Duration::from_secs(1)).contains('≤'));
         assert!(progress_line(&snapshot, Duration::from_secs(10)).contains("p99 ≤"));
         assert!(progress_line(&snapshot, Duration::MAX).contains("p99 ≤"));
+    }
+
+    #[test]
+    fn a_start_that_is_refused_has_not_failed() {
+        let mut snapshot = sample::measuring();
+        let mut second = *snapshot.series.last().unwrap();
+        (second.succeeded, second.other, second.classes) = (90, 10, [0; Class::ALL.len()]);
+        second.classes[Class::Refused as usize] = 8;
+        snapshot.series.push(second);
+        let line = progress_line(&snapshot, Duration::from_secs(1));
+        assert!(line.contains("failed 2.0%   refused 8.0%"), "{line}");
     }
 
     #[test]

@@ -50,18 +50,19 @@ pub const fn class_words(class: Class) -> &'static str {
     }
 }
 
-/// A share with one decimal, rounded so that it never claims all or nothing: `96.4%`, `<0.1%`,
+/// A share with one decimal, rounded half up, but never to all or nothing that is not so: `96.4%`, `<0.1%`,
 /// `99.9%` for all but one of a million; `–` of nothing.
 pub fn share(part: u64, whole: u64) -> String {
     if whole == 0 {
         return "–".to_owned();
     }
-    let permille = u128::from(part) * 1000 / u128::from(whole);
-    if part > 0 && permille == 0 {
-        "<0.1%".to_owned()
-    } else {
-        format!("{}.{}%", permille / 10, permille % 10)
+    let (part, whole) = (u128::from(part), u128::from(whole));
+    let permille = (part * 2000 + whole) / (whole * 2);
+    if part > 0 && part * 1000 < whole {
+        return "<0.1%".to_owned();
     }
+    let permille = if part < whole { permille.min(999) } else { permille };
+    format!("{}.{}%", permille / 10, permille % 10)
 }
 
 /// A span for people, `–` without samples.
@@ -158,6 +159,12 @@ mod tests {
             (0, 7, "0.0%"),
             (1, 1_000_000, "<0.1%"),
             (3158, 3275, "96.4%"),
+            (1, 1_001, "<0.1%"),
+            (1, 1_000, "0.1%"),
+            (2, 3, "66.7%"),
+            (9_996, 10_000, "99.9%"),
+            (9_994, 10_000, "99.9%"),
+            (3, 2, "150.0%"),
             (999_999, 1_000_000, "99.9%"),
             (7, 7, "100.0%"),
             (u64::MAX, u64::MAX, "100.0%"),

@@ -65,11 +65,11 @@ fn batch_parts(batch: &BatchProgress) -> Vec<String> {
         human_count(batch.devices)
     )];
     match batch.begun_us {
-        Some(at_us) => parts.push(format!("begun at {}", human_micros(at_us))),
+        Some(at_us) => parts.push(format!("begun {} into the load", human_micros(at_us))),
         None => parts.push("not begun".to_owned()),
     }
     if let Some(at_us) = batch.gate_us {
-        parts.push(format!("gate open at {}", human_micros(at_us)));
+        parts.push(format!("gate open {} into the load", human_micros(at_us)));
     }
     parts
 }

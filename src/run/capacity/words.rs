@@ -86,7 +86,10 @@ fn next_limit(broken: &CapacityStep, best: Option<&CapacityStep>) -> String {
             let base = before.map_or(0, |before| before[n].1);
             Some((own.saturating_sub(base), name, us?))
         });
-        if let Some((_, name, us)) = grown.max_by_key(|(by, _, _)| *by) {
+        let most = grown.max_by_key(|(by, _, _)| *by);
+        if let Some(own) = devices_own(broken) {
+            parts.push(own);
+        } else if let Some((_, name, us)) = most {
             parts.push(format!("{name} p99 {}", human_micros(us)));
         }
     }
@@ -94,6 +97,22 @@ fn next_limit(broken: &CapacityStep, best: Option<&CapacityStep>) -> String {
         parts.push(format!("backend CPU {:.0}%", broken.cpu.backend * 100.0));
     }
     if parts.is_empty() { "none that stands out".to_owned() } else { parts.join(", ") }
+}
+
+/// Below this part of the latency what the target adds is not what broke it.
+const TARGET_PART: f64 = 0.1;
+
+/// A latency that broke although the target adds next to nothing: the devices take that long themselves, or
+/// queue what they get.
+#[expect(clippy::cast_precision_loss, reason = "spans far below 2^53")]
+fn devices_own(broken: &CapacityStep) -> Option<String> {
+    let StepOutcome::Failed { limit, .. } = &broken.outcome else { return None };
+    let (latency, overhead) = (broken.latency_us_p99?, broken.overhead_us_p99?);
+    let is_theirs = limit.contains("(latency") && (overhead as f64) < latency as f64 * TARGET_PART;
+    is_theirs.then(|| {
+        let (latency, overhead) = (human_micros(latency), human_micros(overhead));
+        format!("the devices themselves, whose delays and queues make p99 {latency}, to which the target adds {overhead}")
+    })
 }
 
 /// The parts of an execution's way through the target: name, own time, and the span as it is shown. A
@@ -205,6 +224,21 @@ mod tests {
             "≥ 200/s at ; from 280/s on the generator was the limit, and further up the target: start p99 \
              700.0ms, backend CPU 98% (at 400/s p99(latency) < 500ms broke: 812.0ms)"
         );
+    }
+
+    #[test]
+    fn devices_that_are_slow_themselves_are_no_limit_of_the_target() {
+        let (limit, shown) = ("p99(latency) < 500ms".to_owned(), "812.0ms".to_owned());
+        let mut broken = step(200.0, 1, StepOutcome::Failed { limit, shown });
+        (broken.latency_us_p99, broken.cpu) = (Some(812_000), CpuUse::default());
+        assert!(
+            next_limit(&broken, None).starts_with("the devices themselves"),
+            "{}",
+            next_limit(&broken, None)
+        );
+        broken.outcome =
+            StepOutcome::Failed { limit: "p99(start) < 500us".to_owned(), shown: "1.0ms".to_owned() };
+        assert_eq!(next_limit(&broken, None), "confirm p99 2.0ms");
     }
 
     #[test]
