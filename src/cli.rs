@@ -23,7 +23,6 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::builder::FalseyValueParser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -56,6 +55,8 @@ enum Command {
     Run(RunArguments),
     /// Run the devices of scenarios, or a slice of them, and the starts of their own executions against a
     /// backend that runs elsewhere.
+    // Refused there, and said so: the backend it meets lives in real time.
+    #[command(mut_arg("virtual_time", |flag| flag.hide(true)))]
     Devices(devices::DevicesArguments),
     /// Search the highest rate of starts that a target holds, with the devices and the command of a scenario.
     Capacity(capacity::CapacityArguments),
@@ -76,6 +77,7 @@ enum Command {
 }
 
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 struct RunArguments {
     /// Scenario files; several run in order, and the most important exit code wins.
     #[arg(required = true, value_name = "SCENARIO")]
@@ -88,7 +90,7 @@ struct RunArguments {
     #[arg(long, value_name = "FILE", env = "FLEETSIM_JSON")]
     json: Option<PathBuf>,
     /// Use this seed instead of the scenario's or a random one.
-    #[arg(long, value_name = "N", env = "FLEETSIM_SEED")]
+    #[arg(long, value_name = "N", value_parser = seed, allow_negative_numbers = true, env = "FLEETSIM_SEED")]
     seed: Option<u64>,
     /// Do each run so often, with the same seed and so the same plan, and report how much its figures
     /// vary [default: the scenario's, 1].
@@ -106,7 +108,7 @@ struct RunArguments {
     grace: Duration,
     /// Delete the commands that the run has created once it is over; those that were there stay. The service
     /// takes 12 hours to remove them.
-    #[arg(long, env = "FLEETSIM_CLEANUP", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "FLEETSIM_CLEANUP", value_parser = truth)]
     cleanup: bool,
     /// Show the screen: `auto` does if standard output is a terminal and this is not CI.
     #[arg(long, value_enum, default_value_t = When::Auto, env = "FLEETSIM_TUI")]
@@ -121,17 +123,17 @@ struct RunArguments {
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = interval, env = "FLEETSIM_INTERVAL")]
     interval: Duration,
     /// Begin paused: the fleet connects, and the load waits until somebody resumes it (space on the screen).
-    #[arg(long, env = "FLEETSIM_PAUSED", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "FLEETSIM_PAUSED", value_parser = truth)]
     paused: bool,
     /// Print no progress, only the summary and errors.
-    #[arg(short, long, env = "FLEETSIM_QUIET", value_parser = FalseyValueParser::new())]
+    #[arg(short, long, env = "FLEETSIM_QUIET", value_parser = truth)]
     quiet: bool,
     /// How much the summary says at the end.
     #[arg(long, value_enum, default_value_t = Summary::Compact, env = "FLEETSIM_SUMMARY")]
     summary: Summary,
     /// Simulate time instead of waiting for it: the same fleet and backend, in memory, as fast as the
     /// machine can. Latencies are then the configured delays, and the same seed gives the same result.
-    #[arg(long, env = "FLEETSIM_VIRTUAL_TIME", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "FLEETSIM_VIRTUAL_TIME", value_parser = truth)]
     virtual_time: bool,
     /// Generator threads [default: cores − 1, at least 1; virtual time has one].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256), env = "FLEETSIM_SHARDS")]
@@ -150,23 +152,23 @@ struct CheckArguments {
     format: Format,
     /// Print the plan too: totals and stages, how busy devices will be, executions in flight, run time, and
     /// hashes of arrivals and decisions.
-    #[arg(long, env = "FLEETSIM_PLAN", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "FLEETSIM_PLAN", value_parser = truth)]
     plan: bool,
     /// With --plan: a line for every device, with the hash of its decisions.
-    #[arg(long, requires = "plan", env = "FLEETSIM_DEVICES", value_parser = FalseyValueParser::new())]
+    #[arg(long, requires = "plan", env = "FLEETSIM_DEVICES", value_parser = truth)]
     devices: bool,
     /// Plan with this seed instead of the scenario's or a random one.
-    #[arg(long, value_name = "N", env = "FLEETSIM_SEED")]
+    #[arg(long, value_name = "N", value_parser = seed, allow_negative_numbers = true, env = "FLEETSIM_SEED")]
     seed: Option<u64>,
 }
 
 #[derive(Debug, Args)]
 struct BackendArguments {
     /// MQTT listener; port 0 takes a free port.
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:1883", env = "FLEETSIM_MQTT")]
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:1883", value_parser = listen_address, env = "FLEETSIM_MQTT")]
     mqtt: SocketAddr,
     /// HTTP listener for the Commands API; port 0 takes a free port.
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080", env = "FLEETSIM_HTTP")]
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080", value_parser = listen_address, env = "FLEETSIM_HTTP")]
     http: SocketAddr,
     /// Region that ARNs are made from.
     #[arg(long, value_name = "REGION", default_value = "us-east-1", env = "FLEETSIM_REGION")]
@@ -176,7 +178,7 @@ struct BackendArguments {
     account: String,
     /// Let a client publish and subscribe only below its own identifier on `$aws/…` topics (things/ID and
     /// clients/ID), as a policy with ${iot:ClientId} does. Without it any client may act for any device.
-    #[arg(long, env = "FLEETSIM_ISOLATE", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "FLEETSIM_ISOLATE", value_parser = truth)]
     isolate: bool,
     /// Limits of the broker for each client and the account: AWS IoT Core's as published (100 messages and 512
     /// KiB a second, 50 subscriptions, one connect a second, …), or none.
@@ -185,7 +187,8 @@ struct BackendArguments {
     /// Not for a backend that serves clients of the real world; see `fleetsim run`.
     #[arg(long, hide = true)]
     virtual_time: bool,
-    /// Written once both listeners accept: {"http": …, "mqtt": …, "pid": …}, addresses as URLs.
+    /// Written once both listeners accept: {"http": …, "mqtt": …, "pid": …}, addresses as URLs; removed at the
+    /// end.
     #[arg(long, value_name = "FILE", env = "FLEETSIM_READY_FILE")]
     ready_file: Option<PathBuf>,
 }
@@ -308,6 +311,28 @@ fn schema() -> String {
     format!("{:#}\n", crate::scenario::schema())
 }
 
+/// What the variable of a flag may say. Any other word is no answer to on or off.
+fn truth(text: &str) -> Result<bool, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "1" | "yes" => Ok(true),
+        // Set to nothing is how some environments spell unset.
+        "false" | "0" | "no" | "" => Ok(false),
+        _ => Err("a flag is on or off: true, 1, yes, or false, 0, no".to_owned()),
+    }
+}
+
+fn seed(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| format!("a seed is a whole number from 0 to {}, e.g. 42", u64::MAX))
+}
+
+fn listen_address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| match text.strip_prefix("localhost:") {
+        Some(port) => format!("localhost is a name, not an address; try 127.0.0.1:{port}"),
+        None => "an address has a port, e.g. 127.0.0.1:1883, 0.0.0.0:1883, or 127.0.0.1:0 for a free one"
+            .to_owned(),
+    })
+}
+
 fn duration(text: &str) -> Result<Duration, String> {
     parse_duration(text).map_err(|error| error.to_string())
 }
@@ -335,4 +360,35 @@ fn exit_codes() -> String {
         write!(text, "\n  {:>3}  {}", exit.code(), exit.meaning()).expect("writing to a String cannot fail");
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flag_is_on_or_off_and_nothing_else() {
+        for (text, on) in [
+            ("true", true),
+            ("1", true),
+            ("YES", true),
+            ("false", false),
+            ("0", false),
+            ("no", false),
+            ("", false),
+        ] {
+            assert_eq!(truth(text), Ok(on), "{text}");
+        }
+        for text in ["ja", "on?", "2", "wahr"] {
+            assert!(truth(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn values_that_are_none_say_what_to_write() {
+        assert!(seed("abc").unwrap_err().contains("e.g. 42") && seed("-1").is_err());
+        assert_eq!(listen_address("127.0.0.1:0"), Ok("127.0.0.1:0".parse().unwrap()));
+        assert!(listen_address("localhost:1883").unwrap_err().contains("127.0.0.1:1883"));
+        assert!(listen_address("foo").unwrap_err().contains("127.0.0.1:0"));
+    }
 }

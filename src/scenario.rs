@@ -16,6 +16,7 @@ mod document;
 mod expression;
 mod faults;
 mod files;
+mod homes;
 mod load;
 mod loads;
 mod manners;
@@ -57,13 +58,13 @@ pub use loads::{
     Level, Load, Once, Retry, Rollout, Spacing, Stage,
 };
 pub use manners::{Manners, SlowStart, WhenBusy};
-pub use overrides::Overrides;
+pub use overrides::{Change, Overrides};
 pub use problems::{Problem, Problems};
 pub use schema::schema;
 pub use target::{DEFAULT_ACCOUNT, DEFAULT_REGION, Endpoint, Server, Target, TargetFlag};
 pub use text_template::TextTemplate;
 pub use timeline::{TimelineAction, TimelineEvent};
-pub use variables::Variables;
+pub use variables::{Variables, variables_in};
 pub use warnings::warnings;
 
 /// A scenario that can be run.

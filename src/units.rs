@@ -57,6 +57,9 @@ impl FromStr for Rate {
 
     fn from_str(text: &str) -> Result<Self, UnitError> {
         const EXPECTED: &str = "a rate, e.g. 200/s, 50/min, 3/h";
+        if let Some(tight) = tight(text).filter(|tight| tight.parse::<Rate>().is_ok()) {
+            return Err(UnitError::new(text, format!("a rate; write it without spaces, {tight}")));
+        }
         let Some((number, unit)) = text.split_once('/') else {
             let hint = match plain_number(text) {
                 Some(_) => format!("a rate: it needs a unit, e.g. {text}/s"),
@@ -121,6 +124,9 @@ impl FromStr for Share {
     type Err = UnitError;
 
     fn from_str(text: &str) -> Result<Self, UnitError> {
+        if let Some(tight) = tight(text).filter(|tight| tight.parse::<Share>().is_ok()) {
+            return Err(UnitError::new(text, format!("a share; write it without spaces, {tight}")));
+        }
         let number = text.strip_suffix('%').filter(|number| plain_number(number).is_some());
         // 99.9e-2 is 0.999; 99.9 / 100.0 is a little more, and 999 of 1,000 would not be 99.9 %.
         match number.and_then(|number| format!("{number}e-2").parse().ok()) {
@@ -149,9 +155,14 @@ pub const DURATION_PATTERN: &str = r"^[0-9]+(us|ms|s|m|h|d)( ?[0-9]+(us|ms|s|m|h
 pub fn parse_duration(text: &str) -> Result<Duration, UnitError> {
     const EXPECTED: &str = "a duration with a unit, e.g. 250ms, 5s, 1m30s";
     if !is_duration_spelling(text) {
-        let hint = match plain_number(text) {
-            Some(_) => format!("a duration: it needs a unit, e.g. {text}s"),
-            None => EXPECTED.to_owned(),
+        let hint = match (plain_number(text), tight(text).filter(|tight| is_duration_spelling(tight))) {
+            // So many are as likely milliseconds.
+            (Some(number), _) if number >= 60.0 => {
+                format!("a duration: it needs a unit, e.g. {text}ms or {text}s")
+            }
+            (Some(_), _) => format!("a duration: it needs a unit, e.g. {text}s"),
+            (None, Some(tight)) => format!("a duration; write it without spaces, {tight}"),
+            (None, None) => EXPECTED.to_owned(),
         };
         return Err(UnitError::new(text, hint));
     }
@@ -182,6 +193,11 @@ fn is_duration_spelling(text: &str) -> bool {
         parts += 1;
     }
     parts > 0
+}
+
+/// The text without its spaces, if it has any: `5 %` as people write it elsewhere.
+fn tight(text: &str) -> Option<String> {
+    text.contains(char::is_whitespace).then(|| text.split_whitespace().collect())
 }
 
 /// Digits with an optional fraction, nothing else: no sign, no exponent, no `inf`.

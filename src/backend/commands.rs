@@ -207,8 +207,9 @@ impl Commands {
         };
         let stored =
             Stored { command: Arc::new(command), deprecated_at: None, deletes_at: None, updated_at: now };
-        let stored = self.by_id.entry(id.to_owned()).insert_entry(stored).into_mut();
-        Ok(&stored.command)
+        // What stood there is gone.
+        self.by_id.insert(id.to_owned(), stored);
+        Ok(&self.get(id, now)?.command)
     }
 
     /// The command of that id.

@@ -70,7 +70,7 @@ fn start(arguments: &BackendArguments, console: Console) -> Result<Exit, (Exit, 
     let (mut interrupt, mut terminate) = signals.map_err(|error| bug("the signal handler", error))?;
     let running =
         backend::start(listeners, config, stop.clone()).map_err(|error| bug("the backend", error))?;
-    announce(&running, arguments, console)?;
+    let ready = announce(&running, arguments, console)?;
     runtime.block_on(async {
         tokio::select! {
             biased; // Both mean the same; the order is for repeatability only.
@@ -79,20 +79,31 @@ fn start(arguments: &BackendArguments, console: Console) -> Result<Exit, (Exit, 
         }
     });
     stop.cancel();
+    // Whoever looks for it now would wait for a backend that is gone. Another one may have written its own.
+    if let Some(path) = &arguments.ready_file
+        && std::fs::read_to_string(path).is_ok_and(|text| text.trim_end() == ready.trim_end())
+    {
+        std::fs::remove_file(path).ok();
+    }
     if running.join().is_err() {
         return Err((Exit::Software, "the backend ended unexpectedly: this is a bug of fleetsim".to_owned()));
     }
     Ok(Exit::Ok)
 }
 
-fn announce(running: &Running, arguments: &BackendArguments, console: Console) -> Result<(), (Exit, String)> {
+/// Says where it is; returns what the ready file holds.
+fn announce(
+    running: &Running,
+    arguments: &BackendArguments,
+    console: Console,
+) -> Result<String, (Exit, String)> {
     let ready = Ready {
         http: format!("http://{}", running.http),
         mqtt: format!("mqtt://{}", running.mqtt),
         pid: std::process::id(),
     };
+    let text = serde_json::to_string(&ready).map_err(|error| (Exit::Software, error.to_string()))?;
     if let Some(path) = &arguments.ready_file {
-        let text = serde_json::to_string(&ready).map_err(|error| (Exit::Software, error.to_string()))?;
         report::write_result(path, &text).map_err(|error| (Exit::CantCreate, error.to_string()))?;
     }
     console.err(&format!(
@@ -100,7 +111,7 @@ fn announce(running: &Running, arguments: &BackendArguments, console: Console) -
          Ctrl-C stops",
         ready.http, ready.mqtt, arguments.region, arguments.account
     ));
-    Ok(())
+    Ok(text)
 }
 
 fn listen(address: SocketAddr, flag: &str) -> Result<Listener, (Exit, String)> {

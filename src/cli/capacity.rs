@@ -4,10 +4,9 @@
 use std::fmt::Display;
 
 use clap::Args;
-use serde_json::{Map, Value, json};
 
 use crate::exit::Exit;
-use crate::scenario::{Load, Scenario, Spacing};
+use crate::scenario::{Change, Load, Scenario, Spacing};
 
 use super::RunArguments;
 use super::console::Console;
@@ -33,7 +32,7 @@ pub(super) struct CapacityArguments {
     settle: Option<String>,
     /// By which a rate that passed is multiplied [default: 2].
     #[arg(long, value_name = "FACTOR", help_heading = "Search", env = "FLEETSIM_STEP")]
-    step: Option<f64>,
+    step: Option<String>,
     /// So close the highest rate that passes and the lowest that does not have to be [default: 5%].
     #[arg(long, value_name = "SHARE", help_heading = "Search", env = "FLEETSIM_PRECISION")]
     precision: Option<String>,
@@ -55,71 +54,84 @@ pub(super) fn capacity(mut arguments: CapacityArguments, console: Console) -> Ex
     };
     // What is wrong with it is said by the reading that everything else goes through.
     let Ok(scenario) = loader.load(path) else { return super::run::run(&arguments.run, console) };
-    match sets(&arguments, &scenario) {
-        Ok(sets) => arguments.run.inputs.add(sets),
+    match changes(&arguments, &scenario) {
+        Ok(changes) => arguments.run.inputs.add(changes),
         Err(text) => return refuse(Exit::Usage, &format!("{}: {text}", path.display())),
     }
     super::run::run(&arguments.run, console)
 }
 
-/// The flags as changes to the document.
-fn sets(arguments: &CapacityArguments, scenario: &Scenario) -> Result<Vec<String>, String> {
+/// The flags as changes to the document; what is wrong with one is shown under it.
+fn changes(arguments: &CapacityArguments, scenario: &Scenario) -> Result<Vec<Change>, String> {
     let [workload] = scenario.workloads.as_slice() else {
         return Err(format!(
             "a capacity search is of one workload, and there are {}: each step is judged on its own executions",
             scenario.workloads.len()
         ));
     };
-    let mut keys = keys(arguments);
-    let place = format!("workloads.{}.load", workload.name);
-    let mut sets = Vec::new();
-    if let Load::Capacity(_) = workload.load {
-        sets.extend(keys.into_iter().map(|(key, value)| format!("{place}.capacity.{key}={value}")));
-    } else {
-        let missing: Vec<&str> =
-            ["from", "to", "pass"].into_iter().filter(|key| !keys.contains_key(*key)).collect();
+    let place = format!("workloads.{}", workload.name);
+    // Changes that no flag stands for are sound by themselves.
+    let yaml = |path: String, value: &str| Change {
+        flag: "fleetsim capacity:".to_owned(),
+        path,
+        value: value.to_owned(),
+        is_yaml: true,
+    };
+    let mut changes = Vec::new();
+    if !matches!(workload.load, Load::Capacity(_)) {
+        let missing: Vec<&str> = [
+            ("--from", arguments.from.is_none()),
+            ("--to", arguments.to.is_none()),
+            ("--pass", arguments.pass.is_empty()),
+        ]
+        .into_iter()
+        .filter_map(|(flag, is_missing)| is_missing.then_some(flag))
+        .collect();
         if !missing.is_empty() {
-            let flags: Vec<String> = missing.iter().map(|key| format!("--{key}")).collect();
             return Err(format!(
                 "{} is missing, e.g. --from 100/s --to 20000/s --pass 'p99(latency) < 500ms'; only a scenario with \
                  `load.capacity` has them itself",
-                flags.join(", ")
+                missing.join(", ")
             ));
         }
+        changes.push(yaml(format!("{place}.load"), "{ capacity: {} }"));
         if let Load::ArrivalRate(load) = &workload.load
             && load.spacing == Spacing::Even
         {
-            keys.insert("spacing".to_owned(), json!("even"));
+            changes.push(yaml(format!("{place}.load.capacity.spacing"), "even"));
         }
         if !workload.load.selects() {
             // It had an order of its own.
-            sets.push(format!("workloads.{}.select=uniform", workload.name));
+            changes.push(yaml(format!("{place}.select"), "uniform"));
         }
-        sets.insert(0, format!("{place}={}", json!({ "capacity": keys })));
     }
-    // They would judge the steps that broke, too.
-    for number in 0..scenario.thresholds.len() {
-        sets.push(format!("thresholds[{number}].info=true"));
-        sets.push(format!("thresholds[{number}].abort=false"));
-    }
-    Ok(sets)
-}
-
-fn keys(arguments: &CapacityArguments) -> Map<String, Value> {
     let texts = [
         ("from", &arguments.from),
         ("to", &arguments.to),
         ("hold", &arguments.hold),
         ("settle", &arguments.settle),
+        ("step", &arguments.step),
         ("precision", &arguments.precision),
     ];
-    let mut keys: Map<String, Value> =
-        texts.into_iter().filter_map(|(key, text)| Some((key.to_owned(), json!(text.as_ref()?)))).collect();
-    if let Some(step) = arguments.step {
-        keys.insert("step".to_owned(), json!(step));
+    let typed = |key: &str, path: String, value: &str| Change {
+        flag: format!("--{key}"),
+        path,
+        value: value.to_owned(),
+        is_yaml: false,
+    };
+    for (key, value) in texts {
+        changes.extend(value.as_ref().map(|value| typed(key, format!("{place}.load.capacity.{key}"), value)));
     }
     if !arguments.pass.is_empty() {
-        keys.insert("pass".to_owned(), json!(arguments.pass));
+        changes.push(yaml(format!("{place}.load.capacity.pass"), "[]"));
+        for (number, pass) in arguments.pass.iter().enumerate() {
+            changes.push(typed("pass", format!("{place}.load.capacity.pass[{number}]"), pass));
+        }
     }
-    keys
+    // They would judge the steps that broke, too.
+    for number in 0..scenario.thresholds.len() {
+        changes.push(yaml(format!("thresholds[{number}].info"), "true"));
+        changes.push(yaml(format!("thresholds[{number}].abort"), "false"));
+    }
+    Ok(changes)
 }

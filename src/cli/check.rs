@@ -51,6 +51,10 @@ fn for_programs(
             }
         }
     }
+    if let Some(first) = arguments.scenarios.first() {
+        let unnamed = loader.unnamed(&arguments.scenarios).into_iter();
+        all.extend(unnamed.map(|text| Finding::warning(first, text)));
+    }
     console.out(&render(&all));
     exit
 }
@@ -62,6 +66,9 @@ fn doubts(path: &Path, scenario: &Scenario) -> Vec<Finding> {
 
 fn for_people(loader: &Loader, arguments: &CheckArguments, console: Console) -> Exit {
     let mut exit = Exit::Ok;
+    for unnamed in loader.unnamed(&arguments.scenarios) {
+        console.err(&format!("warning: {unnamed}"));
+    }
     for path in &arguments.scenarios {
         match loader.load_and_tell(path, console) {
             Ok(scenario) => {

@@ -25,7 +25,7 @@ pub(super) struct CompareArguments {
     #[arg(long, value_name = "LIMITS", default_value = "p99=10%", value_parser = limits, env = "FLEETSIM_MAX_REGRESSION")]
     max_regression: Limits,
     /// Compare although scenarios or machines differ, or a run was not valid.
-    #[arg(long, env = "FLEETSIM_FORCE", value_parser = clap::builder::FalseyValueParser::new())]
+    #[arg(long, env = "FLEETSIM_FORCE", value_parser = super::truth)]
     force: bool,
 }
 

@@ -1,5 +1,6 @@
 //! What a scenario is made of besides its file: `--set`, `--scale`, `--duration` and variables.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +9,7 @@ use clap::Args;
 
 use crate::exit::Exit;
 use crate::plan::Plan;
-use crate::scenario::{self, LoadError, Overrides, Scenario, Variables};
+use crate::scenario::{self, Change, LoadError, Overrides, Scenario, Variables};
 use crate::seed::Seed;
 
 use super::console::Console;
@@ -41,8 +42,11 @@ pub(super) struct Inputs {
         hide_env_values = true // a value may be a secret, and the help shows those of the environment
     )]
     sets: Vec<String>,
+    /// What flags of a command set.
+    #[arg(skip)]
+    changes: Vec<Change>,
     /// Multiply counts and rates of devices and load, e.g. 0.1 or 10%; thresholds stay as they are.
-    #[arg(long, value_name = "FACTOR", value_parser = factor, help_heading = "Scenario", env = "FLEETSIM_SCALE")]
+    #[arg(long, value_name = "FACTOR", value_parser = factor, allow_negative_numbers = true, help_heading = "Scenario", env = "FLEETSIM_SCALE")]
     scale: Option<f64>,
     /// How long the stages of each load last together: each is stretched or shortened in proportion.
     #[arg(long, value_name = "DURATION", value_parser = load_duration, help_heading = "Scenario", env = "FLEETSIM_DURATION")]
@@ -65,8 +69,8 @@ pub(super) struct Inputs {
 
 impl Inputs {
     /// More changes, made after those of the flags.
-    pub fn add(&mut self, sets: Vec<String>) {
-        self.sets.extend(sets);
+    pub fn add(&mut self, changes: Vec<Change>) {
+        self.changes.extend(changes);
     }
 }
 
@@ -74,20 +78,49 @@ impl Inputs {
 pub(super) struct Loader {
     variables: Variables,
     overrides: Overrides,
+    /// Names of the variables that were given by -e.
+    given: Vec<String>,
 }
 
 impl Loader {
     /// Says what is wrong with the flags, if anything is.
     pub fn new(inputs: &Inputs, console: Console) -> Result<Self, Exit> {
-        let overrides =
-            Overrides { sets: inputs.sets.clone(), scale: inputs.scale, duration: inputs.duration };
+        let overrides = Overrides {
+            sets: inputs.sets.clone(),
+            changes: inputs.changes.clone(),
+            scale: inputs.scale,
+            duration: inputs.duration,
+        };
         match variables(inputs, |name| std::env::var(name).ok()) {
-            Ok(variables) => Ok(Self { variables, overrides }),
+            Ok(variables) => {
+                let name = |given: &String| given.split('=').next().unwrap_or_default().to_owned();
+                Ok(Self { variables, overrides, given: inputs.variables.iter().map(name).collect() })
+            }
             Err((exit, message)) => {
                 console.err(&format!("error: {message}"));
                 Err(exit)
             }
         }
+    }
+
+    /// The variables given by -e that none of these scenarios names, a sentence for each. A file that cannot be
+    /// read says so elsewhere.
+    pub fn unnamed(&self, scenarios: &[PathBuf]) -> Vec<String> {
+        let texts = scenarios.iter().filter_map(|path| std::fs::read_to_string(path).ok());
+        let texts: Vec<String> = texts.chain(self.overrides.sets.iter().cloned()).collect();
+        let named: Vec<String> = texts.iter().flat_map(|text| scenario::variables_in(text)).collect();
+        let unnamed = self.given.iter().filter(|given| !named.contains(given));
+        unnamed
+            .map(|name| {
+                let known: BTreeSet<String> = named.iter().map(|name| format!("${{{name}}}")).collect();
+                let known: Vec<String> = known.into_iter().collect();
+                let has = match known.as_slice() {
+                    [] => "no variable is named at all".to_owned(),
+                    known => format!("named are {}", known.join(", ")),
+                };
+                format!("-e {name}: no scenario names ${{{name}}}, so it changes nothing; {has}")
+            })
+            .collect()
     }
 
     /// The scenario of that file, changed and checked.
@@ -215,7 +248,14 @@ mod tests {
 
     fn inputs(variables: &[&str], files: Vec<PathBuf>) -> Inputs {
         let variables = variables.iter().map(|text| (*text).to_owned()).collect();
-        Inputs { sets: Vec::new(), scale: None, duration: None, variables, env_files: files }
+        Inputs {
+            sets: Vec::new(),
+            changes: Vec::new(),
+            scale: None,
+            duration: None,
+            variables,
+            env_files: files,
+        }
     }
 
     fn environment(name: &str) -> Option<String> {

@@ -57,6 +57,9 @@ fn run_all(
         Ok(loader) => loader,
         Err(exit) => return exit,
     };
+    for unnamed in loader.unnamed(&arguments.scenarios) {
+        console.err(&format!("warning: {unnamed}"));
+    }
     for path in &arguments.scenarios {
         match loader.load_and_tell(path, console) {
             Ok(mut scenario) => match arguments.target.apply(&mut scenario, console) {

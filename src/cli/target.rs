@@ -25,7 +25,7 @@ pub(super) struct TargetArguments {
     #[arg(long, value_name = "ADDRESS", value_delimiter = ',', env = "FLEETSIM_SOURCE_IP")]
     source_ip: Vec<IpAddr>,
     /// Do not try a target outside with a canary device first: one execution through each form of topic.
-    #[arg(long, env = "FLEETSIM_NO_PROBE", value_parser = clap::builder::FalseyValueParser::new())]
+    #[arg(long, env = "FLEETSIM_NO_PROBE", value_parser = super::truth)]
     no_probe: bool,
 }
 

@@ -124,8 +124,8 @@ mod tests {
     use crate::clock::Clock;
     use crate::driver::tests::driver;
     use crate::protocol::{
-        CreateCommandRequest, CreateCommandResponse, GetCommandResponse, Parameters, StartNames, Status,
-        TargetKind,
+        CreateCommandRequest, CreateCommandResponse, Deletion, GetCommandResponse, Parameters, StartNames,
+        Status, TargetKind,
     };
 
     /// A target that cannot be reached until an instant, and how often it was asked.
@@ -150,6 +150,10 @@ mod tests {
 
         async fn get_command(&mut self, _: &str) -> Result<GetCommandResponse, CallError> {
             unreachable!("nothing is created")
+        }
+
+        async fn delete_command(&mut self, _: &str) -> Result<Deletion, CallError> {
+            unreachable!("nothing is deleted")
         }
 
         async fn start(

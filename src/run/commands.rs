@@ -64,7 +64,10 @@ impl fmt::Display for Cleanup {
 
 /// Deletes commands that runs of this scenario have created. Those of the embedded backend went with it.
 pub fn delete_commands(scenario: &Scenario, names: &[String]) -> Vec<Cleanup> {
-    let Target::Endpoint(endpoint) = &scenario.target else { return Vec::new() };
+    let endpoint = match &scenario.target {
+        Target::Embedded(_) => return Vec::new(),
+        Target::Endpoint(endpoint) => endpoint,
+    };
     let all = |cause: String| {
         let failed = |name: &String| Cleanup { command: name.clone(), outcome: Err(cause.clone()) };
         names.iter().map(failed).collect()

@@ -17,6 +17,7 @@ use serde::de::{
 use access::{AtAccess, Entries, Fields, Items, Kind};
 
 use super::document::{Content, Document, NodeId, Spot};
+use super::homes;
 use super::not_yet;
 use super::problems::{Collector, listed, unknown};
 
@@ -156,6 +157,25 @@ impl<'c, 'd> Decoder<'c, 'd> {
         })
     }
 
+    /// Something else where a list is expected, and how it becomes one.
+    fn no_list(content: &Content) -> Fault {
+        let fault = Self::wrong(content, "a list");
+        let how = match content {
+            Content::Map(_) => "; each item begins with `- `".to_owned(),
+            Content::Text(text) | Content::Filled(text) | Content::Number(text) => {
+                let plain =
+                    |c: char| c.is_alphanumeric() || matches!(c, ' ' | ',' | '_' | '-' | '.' | '/' | '%');
+                if text.chars().all(plain) {
+                    format!("; write [{text}]")
+                } else {
+                    format!("; write it as an item, - {text}")
+                }
+            }
+            Content::Null | Content::Bool(_) | Content::Unusable | Content::List(_) => return fault,
+        };
+        Fault { message: fault.message + &how, ..fault }
+    }
+
     /// Text, and nothing that YAML takes for something else.
     fn text(&self, expected: &dyn Expected) -> Result<&'d str, Fault> {
         if let Position::Node(Spot::Key(node)) = self.position {
@@ -240,12 +260,27 @@ impl<'c, 'd> Decoder<'c, 'd> {
             return Err(Self::wrong(content, &format!("a map with the keys {}", listed(fields))));
         };
         let mut excused = Vec::new();
+        let outdented = outdented(self.document(), entries, fields);
+        for (key, node, below) in &outdented {
+            let names = listed(below.iter().map(|(key, _)| key));
+            let message = format!(
+                "`{key}` has no value, and the keys after it are unknown here ({names}): indent them more than `{key}`, so \
+                 that they belong to it"
+            );
+            self.collector.report(Spot::Key(*node), message);
+            excused.extend(fields.iter().find(|field| *field == key).copied());
+        }
+        let is_outdented =
+            |node: &NodeId| outdented.iter().any(|(_, _, below)| below.iter().any(|(_, own)| own == node));
         for (key, node) in entries.iter().filter(|(key, _)| !fields.contains(&key.as_str())) {
-            excused.extend(self.report_unknown(key, *node, "key", fields));
+            if !is_outdented(node) {
+                excused.extend(self.report_unknown(key, *node, "key", fields));
+            }
         }
         let parent = self.node()?;
         let positions = fields.iter().map(|field| {
-            let entry = entries.iter().find(|(key, _)| key == field);
+            let has_value = |key: &String| !outdented.iter().any(|(empty, _, _)| empty == key);
+            let entry = entries.iter().find(|(key, _)| key == field && has_value(key));
             let missing = Position::Missing { parent, key: field, excused: excused.contains(field) };
             (*field, entry.map_or(missing, |(_, node)| Position::Node(Spot::Value(*node))))
         });
@@ -271,6 +306,20 @@ impl<'c, 'd> Decoder<'c, 'd> {
             return None;
         }
         steps.pop();
+        if let Some(home) = homes::of(&steps, name).filter(|_| is_key) {
+            let (place, excused) = match &home {
+                homes::Home::Below(keys) => {
+                    let into = known.iter().find(|own| keys.iter().any(|key| key == *own)).copied();
+                    let keys: Vec<String> = keys.iter().map(|key| format!("`{key}`")).collect();
+                    (format!("it belongs in {}", keys.join(" or ")), into)
+                }
+                homes::Home::Above(beside) => {
+                    (format!("it belongs one level up, beside `{beside}`: indent it less"), None)
+                }
+            };
+            self.collector.report(spot, format!("unknown {what} `{name}` here; {place}"));
+            return excused;
+        }
         let candidates = known.iter().copied().chain(not_yet::keys_of(&steps));
         let meant = self.collector.nearest(name, candidates);
         self.collector.report(spot, unknown(what, name, meant, known));
@@ -345,7 +394,7 @@ impl<'de> Deserializer<'de> for Decoder<'_, '_> {
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         match self.content()? {
             Content::List(items) => visitor.visit_seq(Items { decoder: self, rest: items.iter() }),
-            other => Err(Self::wrong(other, "a list")),
+            other => Err(Self::no_list(other)),
         }
     }
 
@@ -386,6 +435,14 @@ impl<'de> Deserializer<'de> for Decoder<'_, '_> {
     }
 
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        if let (Position::Node(Spot::Value(_)), Content::Number(text)) = (self.position, self.content()?) {
+            // In quotes it would be wrong all the same: that is then what there is to say.
+            let expected = expected(&visitor);
+            return match visitor.visit_str(text) {
+                Ok(_) => Err(self.text(&expected.as_str()).err().unwrap_or(Fault::NOTED)),
+                Err(fault) => Err(fault),
+            };
+        }
         let text = self.text(&visitor)?;
         visitor.visit_str(text)
     }
@@ -412,6 +469,9 @@ impl<'de> Deserializer<'de> for Decoder<'_, '_> {
                 })?;
                 visitor.visit_u64(value)
             }
+            Content::Number(text) if text.starts_with('-') => Err(de::Error::custom(format_args!(
+                "{text} is below 0; a whole number is expected, e.g. 100"
+            ))),
             Content::Number(text) => {
                 Err(de::Error::custom(format_args!("{text} is not a whole number, e.g. 100")))
             }
@@ -449,6 +509,26 @@ impl<'de> Deserializer<'de> for Decoder<'_, '_> {
         i8 i16 i32 i64 i128 u8 u16 u32 u128 f32 char bytes byte_buf unit unit_struct tuple
         tuple_struct identifier ignored_any
     }
+}
+
+/// Keys without a value whose parts stand beside them: each with the unknown keys that follow it.
+type Outdented<'d> = Vec<(&'d str, NodeId, &'d [(String, NodeId)])>;
+
+fn outdented<'d>(
+    document: &'d Document<'d>,
+    entries: &'d [(String, NodeId)],
+    fields: &'static [&'static str],
+) -> Outdented<'d> {
+    let is_known = |key: &str| fields.contains(&key);
+    let mut found = Vec::new();
+    for (at, (key, node)) in entries.iter().enumerate() {
+        let after = &entries[at + 1..];
+        let below = &after[..after.iter().take_while(|(key, _)| !is_known(key)).count()];
+        if is_known(key) && !below.is_empty() && matches!(document.content(*node), Content::Null) {
+            found.push((key.as_str(), *node, below));
+        }
+    }
+    found
 }
 
 /// A number of YAML.

@@ -164,6 +164,13 @@ impl<'t> Document<'t> {
         }
     }
 
+    /// The variables that were filled in into the text of `node`, if any were.
+    pub fn filled_from(&self, node: NodeId) -> Option<Vec<String>> {
+        let Content::Filled(_) = self.content(node) else { return None };
+        let written = self.source.text().get(self.span(Spot::Value(node)))?;
+        Some(super::variables::variables_in(written)).filter(|names| !names.is_empty())
+    }
+
     /// The keys that lead to `node`, outermost first; list items count as `[0]`.
     pub fn steps(&self, node: NodeId) -> Vec<String> {
         let mut steps = Vec::new();
@@ -307,6 +314,24 @@ impl Document<'_> {
         }
         self.attach(parent, key.map(|(key, _)| key), index, id);
         problems
+    }
+
+    /// The same with a value that is plain text, whatever YAML would make of it; a number may be read as one.
+    pub fn graft_text(
+        &mut self,
+        parent: NodeId,
+        key: Option<(&str, Range<usize>)>,
+        index: Option<usize>,
+        value: Range<usize>,
+    ) {
+        let text = self.source.text()[value.clone()].to_owned();
+        let is_number = text.parse::<f64>().is_ok();
+        let content = if is_number { Content::Filled(text) } else { Content::Text(text) };
+        let step = self.step(parent, key.as_ref().map(|(key, _)| *key), index);
+        let key_span = key.as_ref().map(|(_, span)| span.clone());
+        let id = self.next_id();
+        self.nodes.push(Node { parent: Some(parent), step, span: value, key_span, content });
+        self.attach(parent, key.map(|(key, _)| key), index, id);
     }
 
     fn step(&self, parent: NodeId, key: Option<&str>, index: Option<usize>) -> Step {

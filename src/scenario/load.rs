@@ -10,7 +10,7 @@ use super::files::{Files, Folder};
 use super::overrides::{self, Overrides};
 use super::problems::{Collector, Problem, Problems};
 use super::variables::Variables;
-use super::{Scenario, check, decode};
+use super::{Scenario, check, decode, spelling};
 
 /// Scenarios are written by hand; a larger file is something else.
 const MAX_FILE_BYTES: u64 = 1024 * 1024;
@@ -79,10 +79,36 @@ pub fn parse_in(
     problems.extend(overrides::apply(&mut document, overrides, variables));
     let collector = Collector::new(&document, problems, files);
     let scenario = scenario(&collector);
-    let problems = collector.into_problems();
-    match scenario {
-        Some(scenario) if problems.is_empty() => Ok(scenario),
-        _ => Err(Problems::new(file_name, problems)),
+    let mut problems = collector.into_problems();
+    if let (Some(scenario), true) = (scenario, problems.is_empty()) {
+        return Ok(scenario);
+    }
+    blame_flags(&mut problems, overrides, |other| parse_in(file_name, text, variables, other, files));
+    Err(Problems::new(file_name, problems))
+}
+
+/// Names the flag that has brought a problem about in the file: one that is not there without it.
+fn blame_flags(
+    problems: &mut [Problem],
+    overrides: &Overrides,
+    parse: impl Fn(&Overrides) -> Result<Scenario, Problems>,
+) {
+    let without_scale = overrides.scale.map(|factor| {
+        let hint = format!("`--scale {factor}` has multiplied counts and rates, here too");
+        (Overrides { scale: None, ..overrides.clone() }, hint)
+    });
+    let without_duration = overrides.duration.map(|duration| {
+        let hint = format!("`--duration {}` has changed how long stages last", spelling::duration(duration));
+        (Overrides { duration: None, ..overrides.clone() }, hint)
+    });
+    for (without, hint) in without_scale.into_iter().chain(without_duration) {
+        let others = parse(&without).err().map(|others| others.problems).unwrap_or_default();
+        let is_there = |problem: &Problem| {
+            others.iter().any(|other| (&other.path, &other.message) == (&problem.path, &problem.message))
+        };
+        for problem in problems.iter_mut().filter(|problem| !problem.in_flag && !is_there(problem)) {
+            problem.add_hint(&hint);
+        }
     }
 }
 

@@ -19,10 +19,25 @@ use crate::units::{Rate, micros, parse_duration};
 pub struct Overrides {
     /// `path=value` each; the last one on a path holds.
     pub sets: Vec<String>,
+    /// What other flags set, after those.
+    pub changes: Vec<Change>,
     /// By which counts and rates of devices and load are multiplied; positive.
     pub scale: Option<f64>,
     /// What the stages of each load last together.
     pub duration: Option<Duration>,
+}
+
+/// A place in the document that a flag of its own sets: `--hold 20s`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// The flag as it is typed: `--hold`.
+    pub flag: String,
+    /// The place, as in `--set`.
+    pub path: String,
+    /// What the user gave: plain text, or YAML where `is_yaml` says so.
+    pub value: String,
+    /// Whether the value is YAML, as in `--set`.
+    pub is_yaml: bool,
 }
 
 /// How a quantity is multiplied.
@@ -58,6 +73,9 @@ pub(super) fn source(file: &str, overrides: &Overrides) -> Source {
     for set in &overrides.sets {
         source.add_flag(&format!("{SET}{set}"));
     }
+    for change in &overrides.changes {
+        source.add_flag(&format!("{} {}", change.flag, change.value));
+    }
     if let Some(duration) = overrides.duration {
         source.add_flag(&format!("--duration {}", spelling::duration(duration)));
     }
@@ -77,6 +95,9 @@ pub(super) fn apply(
     for number in 1..=overrides.sets.len() {
         problems.extend(path::set(document, number, SET.len(), variables));
     }
+    for (number, change) in (overrides.sets.len() + 1..).zip(&overrides.changes) {
+        problems.extend(path::change(document, number, change, variables));
+    }
     if let Some(factor) = overrides.scale {
         scale(document, factor);
     }
@@ -84,7 +105,7 @@ pub(super) fn apply(
         && !stretch(document, micros(duration))
         && problems.is_empty()
     {
-        let place = document.source().flag(overrides.sets.len() + 1);
+        let place = document.source().flag(overrides.sets.len() + overrides.changes.len() + 1);
         let message = "no load of this scenario has stages whose duration could be set".to_owned();
         problems.push(document.problem(place, String::new(), message, None));
     }

@@ -88,6 +88,14 @@ impl Problem {
         Self { in_flag: part > 0, part, ..self }
     }
 
+    /// Adds something to do about it.
+    pub(super) fn add_hint(&mut self, more: &str) {
+        self.hint = Some(match self.hint.take() {
+            Some(hint) => format!("{hint}; {more}"),
+            None => more.to_owned(),
+        });
+    }
+
     /// File and place, as compilers print them; for a flag that it is one.
     fn place(&self, file: &str) -> String {
         if self.in_flag { "command line".to_owned() } else { format!("{file}:{}:{}", self.line, self.column) }
@@ -347,7 +355,15 @@ impl<'d> Collector<'d> {
         let mut problems = self.problems.borrow_mut();
         if problems.len() < MAX_KEPT {
             let path = self.document.path(node);
-            problems.push(self.document.problem(span, path, message, hint));
+            let mut problem = self.document.problem(span, path, message, hint);
+            if let Some(names) = self.document.filled_from(node) {
+                let flags: Vec<String> = names.iter().map(|name| format!("-e {name}=…")).collect();
+                problem.add_hint(&format!(
+                    "a variable was filled in here; {} gives another value",
+                    flags.join(" or ")
+                ));
+            }
+            problems.push(problem);
         }
     }
 }

@@ -382,7 +382,7 @@ mod tests {
                 "p99.999(latency) < 1s",
                 "1 unknown aggregate `p99.999`; known are `p50 … p99.99`, `min`, `max`, `avg`, `rate`, `count`",
             ),
-            ("p99(latency) < 300", "16 \"300\" is not a duration: it needs a unit, e.g. 300s"),
+            ("p99(latency) < 300", "16 \"300\" is not a duration: it needs a unit, e.g. 300ms or 300s"),
             ("rate(succeeded) >= 0.99", "20 \"0.99\" is not a share; did you mean 99%?"),
             ("count(lost) == 1%", "16 \"1%\" is not a plain number, e.g. 0; `count` takes no unit"),
             ("p99(latency{group=sensor}) < 1s", "19 unknown group `sensor`; did you mean `sensors`?"),

@@ -95,6 +95,20 @@ impl Variables {
     }
 }
 
+/// The names of the variables that a scenario's text names, comments included.
+pub fn variables_in(text: &str) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for (at, _) in text.match_indices("${").filter(|(at, _)| !text[..*at].ends_with('$')) {
+        let body = &text[at + 2..];
+        let end = body.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(body.len());
+        let is_variable = end > 0 && body[end..].starts_with(['}', ':']) && !body.starts_with(SERVICE);
+        if is_variable && !names.iter().any(|name| *name == body[..end]) {
+            names.push(body[..end].to_owned());
+        }
+    }
+    names
+}
+
 /// What placeholders of the service begin with; no variable can.
 const SERVICE: &str = "aws:iot:";
 
@@ -134,6 +148,12 @@ mod tests {
         for text in ["", "a", "{index:05}", "$A", "100$", "{a: 1}"] {
             assert_eq!(fill_in(text), Ok(None), "{text}");
         }
+    }
+
+    #[test]
+    fn variables_are_found_by_name() {
+        let text = "a: ${A} b: \"${B_2:-x}${A:?why}\" c: $${C} d: ${aws:iot:x::parameter:p} e: ${E";
+        assert_eq!(variables_in(text), ["A", "B_2"]);
     }
 
     #[test]

@@ -30,8 +30,12 @@ fn every_scenario_runs_in_small() {
         if text.contains("endpoint:") {
             sets.push("target={ embedded: {} }".to_owned());
         }
-        let overrides =
-            Overrides { sets, scale: Some(0.02), duration: has_stages.then(|| Duration::from_mins(3)) };
+        let overrides = Overrides {
+            sets,
+            scale: Some(0.02),
+            duration: has_stages.then(|| Duration::from_mins(3)),
+            ..Overrides::default()
+        };
         let scenario = load_with(&path, &Variables::default(), &overrides).unwrap();
         let options =
             Options { seed: Seed(1), virtual_time: true, signals: false, ..Options::new(Arc::new(scenario)) };

@@ -129,6 +129,17 @@ fn bad_flags_say_what_is_wrong() {
         let output = fleetsim(arguments);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", stderr(&output));
     }
+    for (arguments, remedy) in [
+        (&["check", "x.yaml", "--seed", "abc"][..], "e.g. 42"),
+        (&["check", "x.yaml", "--scale", "-1"], "e.g. 0.1 or 10%"),
+        (&["backend", "--mqtt", "foo"], "127.0.0.1:0 for a free one"),
+    ] {
+        let output = fleetsim(arguments);
+        assert!(output.status.code() == Some(2) && stderr(&output).contains(remedy), "{}", stderr(&output));
+    }
+    let strict =
+        Command::new(PROGRAM).args(["run", "x.yaml"]).env("FLEETSIM_VIRTUAL_TIME", "ja").output().unwrap();
+    assert!(strict.status.code() == Some(2) && stderr(&strict).contains("on or off"), "{}", stderr(&strict));
     assert_eq!(fleetsim(&["--help"]).status.code(), Some(0));
     assert_eq!(fleetsim(&["--version"]).status.code(), Some(0));
 }
@@ -276,6 +287,7 @@ fn the_backend_says_when_it_is_ready_and_stops_at_a_signal() {
     }
     signal(&child, Signal::TERM);
     assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert!(!ready.exists(), "nobody is to wait for a backend that is gone");
 }
 
 #[test]
@@ -337,6 +349,40 @@ fn a_mistake_in_a_flag_is_shown_in_the_flag() {
     let said = stderr(&output);
     assert_eq!(output.status.code(), Some(65), "{said}");
     assert!(said.contains("╭─[command line]") && said.contains("--set groups.g.count=many"), "{said}");
+    // Flags that stand for a place in the document are shown as they are typed.
+    for (flag, value, message) in [
+        ("--pass", "p99(latancy) < 500ms", "unknown metric `latancy`"),
+        ("--pass", "p99(latency) < 500", "it needs a unit"),
+        ("--hold", "20", "it needs a unit"),
+        ("--from", "5/sec", "try 5/s"),
+        ("--step", "0.5", "a step of ×0.5"),
+        ("--precision", "0.05", "did you mean 5%"),
+    ] {
+        let given = [("--from", "1/s"), ("--to", "8/s"), ("--pass", "rate(succeeded) >= 99%"), (flag, value)];
+        let repeats = |own: &&(&str, &str)| flag == "--pass" || own.0 != flag || own.1 == value;
+        let flags: Vec<&str> =
+            given.iter().filter(repeats).flat_map(|(flag, value)| [*flag, *value]).collect();
+        let output = fleetsim(&[&["capacity", &path][..], &flags].concat());
+        let said = stderr(&output);
+        assert_eq!(output.status.code(), Some(65), "{flag}: {said}");
+        assert!(said.contains(&format!("1 │ {flag} {value}")) && said.contains(message), "{flag}: {said}");
+        assert!(!said.contains("--set"), "{flag}: {said}");
+    }
+    let said = stderr(&fleetsim(&["check", &path, "--scale", "0.001"]));
+    assert!(said.contains("help: `--scale 0.001` has multiplied counts and rates"), "{said}");
+    let variable =
+        file(folder.path(), "variable.yaml", &small("1s").replace("rate: 20/s", "rate: \"${RATE:-20/s}\""));
+    let said = stderr(&fleetsim(&["check", &variable, "-e", "RATE=300"]));
+    assert!(
+        said.contains("\"300\" is not a rate") && said.contains("-e RATE=… gives another value"),
+        "{said}"
+    );
+    assert!(said.contains("rate: \"${RATE:-20/s}\""), "the place in the file: {said}");
+    let said = stderr(&fleetsim(&["check", &variable, "-e", "RAET=30/s"]));
+    assert!(
+        said.contains("warning: -e RAET: no scenario names ${RAET}") && said.contains("named are ${RATE}"),
+        "{said}"
+    );
     let output = fleetsim(&["check", &path, "-e", "NOT_THERE_AT_ALL"]);
     assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
 }

@@ -1,10 +1,11 @@
-//! `--set path=value`: a part of the document is replaced, or added where there was none.
+//! `--set path=value`, and flags that stand for one: a part of the document is replaced, or added where there was none.
 
 use std::ops::Range;
 
 use super::super::document::{Content, Document, NodeId};
 use super::super::problems::{Problem, listed};
 use super::super::variables::Variables;
+use super::Change;
 
 /// One step of a path, and the bytes in which it stands.
 struct Step {
@@ -46,6 +47,32 @@ pub(super) fn set(
         .unwrap_or_else(|fault| vec![document.problem(fault.place, String::new(), fault.message, fault.hint)])
 }
 
+/// Performs a change whose value stands in flag `number`. Returns what is wrong with it.
+pub(super) fn change(
+    document: &mut Document<'_>,
+    number: usize,
+    change: &Change,
+    variables: &Variables,
+) -> Vec<Problem> {
+    let flag = document.source().flag(number);
+    let value = flag.start + change.flag.len() + 1..flag.end;
+    let performed = steps(&change.path, change.path.len(), 0).and_then(|mut steps| {
+        // The path is nowhere to be seen: what is wrong with it is shown at the flag.
+        for step in &mut steps {
+            step.place = flag.clone();
+        }
+        put(document, &steps, flag.clone(), Value { place: value, is_yaml: change.is_yaml }, variables)
+    });
+    performed
+        .unwrap_or_else(|fault| vec![document.problem(fault.place, String::new(), fault.message, fault.hint)])
+}
+
+/// The bytes of a value, and how to read them.
+struct Value {
+    place: Range<usize>,
+    is_yaml: bool,
+}
+
 fn perform(
     document: &mut Document<'_>,
     flag: Range<usize>,
@@ -57,9 +84,19 @@ fn perform(
         return Err(Fault::new(flag, "a `=` is missing").with_hint(FORM));
     };
     let steps = steps(text, equals, flag.start).map_err(|fault| fault.with_hint(FORM))?;
-    let value = flag.start + equals + 1..flag.end;
-    let (last, way) =
-        steps.split_last().ok_or_else(|| Fault::new(flag, "no path is given").with_hint(FORM))?;
+    let value = Value { place: flag.start + equals + 1..flag.end, is_yaml: true };
+    put(document, &steps, flag, value, variables)
+        .map_err(|fault| if steps.is_empty() { fault.with_hint(FORM) } else { fault })
+}
+
+fn put(
+    document: &mut Document<'_>,
+    steps: &[Step],
+    flag: Range<usize>,
+    value: Value,
+    variables: &Variables,
+) -> Result<Vec<Problem>, Fault> {
+    let (last, way) = steps.split_last().ok_or_else(|| Fault::new(flag, "no path is given"))?;
     let mut parent = Document::ROOT;
     for (at, step) in way.iter().enumerate() {
         let next = steps.get(at + 1).unwrap_or(last);
@@ -83,7 +120,11 @@ fn perform(
         Kind::Index(index) => Some(index),
         Kind::Key(_) => None,
     };
-    Ok(document.graft(parent, key, index, value, variables))
+    if value.is_yaml {
+        return Ok(document.graft(parent, key, index, value.place, variables));
+    }
+    document.graft_text(parent, key, index, value.place);
+    Ok(Vec::new())
 }
 
 /// Takes `groups.sensors.stages[0].rate` apart; `base` is where it begins.

@@ -138,6 +138,7 @@ fn a_duration_keeps_the_proportions_of_the_stages() {
 fn what_is_set_is_scaled_too() {
     let overrides = Overrides {
         sets: vec!["groups.sensors.count=50".to_owned()],
+        changes: Vec::new(),
         scale: Some(2.0),
         duration: Some(Duration::from_secs(40)),
     };

@@ -175,7 +175,19 @@ impl Delay {
                     "\"{text}\" is not a range of durations, each with its unit, e.g. 100ms..400ms"
                 )),
             },
-            None => Ok(Delay::Constant(duration(text)?)),
+            None => duration(text).map(Delay::Constant).map_err(|error| match range_meant(text) {
+                Some(range) => format!("\"{text}\" is not a delay; a range is written {range}"),
+                None => error,
+            }),
         }
     }
+}
+
+/// `50ms..200ms` for a range that is spelled as elsewhere: `50ms - 200ms`, `50ms to 200ms`.
+fn range_meant(text: &str) -> Option<String> {
+    ["-", "–", "—", "…", " to "].iter().find_map(|between| {
+        let (min, max) = text.split_once(between)?;
+        let (min, max) = (min.trim(), max.trim());
+        (parse_duration(min).is_ok() && parse_duration(max).is_ok()).then(|| format!("{min}..{max}"))
+    })
 }

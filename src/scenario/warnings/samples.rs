@@ -7,7 +7,7 @@
 
 use super::super::{
     Aggregate, Comparison, Group, Metric, OutcomeKind, Scenario, Target, Threshold, TimelineAction,
-    TimelineEvent, WhenBusy,
+    TimelineEvent, Via, WhenBusy,
 };
 use crate::protocol::ErrorKind;
 use crate::stats::{Class, Span};
@@ -15,8 +15,12 @@ use crate::stats::{Class, Span};
 /// Why the condition cannot hold, or cannot be broken either.
 pub(super) fn never(threshold: &Threshold, scenario: &Scenario) -> Option<String> {
     let text = &threshold.text;
-    let reasons =
-        [unreached(threshold, scenario), unaccepted(threshold, scenario), unproduced(threshold, scenario)];
+    let reasons = [
+        unreached(threshold, scenario),
+        unaccepted(threshold, scenario),
+        unwaited(threshold, scenario),
+        unproduced(threshold, scenario),
+    ];
     if let Some(reason) = reasons.into_iter().flatten().next() {
         return Some(format!("`{text}` cannot hold: {reason}"));
     }
@@ -70,6 +74,12 @@ fn unaccepted(threshold: &Threshold, scenario: &Scenario) -> Option<String> {
     (threshold.metric == Metric::Span(Span::Accept) && groups(threshold, scenario).all(silent)).then(|| {
         "no device that it looks at sends IN_PROGRESS; give `behavior.accept_delay` (0s will do)".to_owned()
     })
+}
+
+/// The wait for a connection of starts that need none.
+fn unwaited(threshold: &Threshold, scenario: &Scenario) -> Option<String> {
+    (threshold.metric == Metric::Span(Span::StartWait) && scenario.driver.via == Via::Direct)
+        .then(|| "with `via: direct` no start waits for a connection; look at `start`".to_owned())
 }
 
 /// Ends and findings that the behaviour of the devices does not lead to.
