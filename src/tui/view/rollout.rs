@@ -160,6 +160,10 @@ fn staircase(frame: &mut Frame<'_>, area: Rect, rollout: &RolloutProgress, elaps
         return;
     }
     let begun = rollout.rates.first().map_or(0, |step| step.at_us);
+    if begun > elapsed_us {
+        let text = format!(" begins at {} of the load", position(Duration::from_micros(begun)));
+        return lines(frame, area, vec![Line::raw(words(&text, usize::from(area.width)))]);
+    }
     let columns = u64::from(area.width);
     let values: Vec<u64> = (1..=columns)
         .map(|column| {
@@ -169,12 +173,12 @@ fn staircase(frame: &mut Frame<'_>, area: Rect, rollout: &RolloutProgress, elaps
         })
         .collect();
     let most = rollout.rates.iter().map(|step| step.per_second).fold(0.0, f64::max);
-    let text = format!(
-        " from {} on, the most {}, {} steps",
-        position(Duration::from_micros(begun)),
-        human_rate(most),
-        human_count(rollout.rates.len() as u64)
-    );
+    let steps = match rollout.rates.len() {
+        1 => "one step".to_owned(),
+        more => format!("{} steps", human_count(more as u64)),
+    };
+    let begun = position(Duration::from_micros(begun));
+    let text = format!(" from {begun} on, the most {}, {steps}", human_rate(most));
     let foot = Rect { y: area.bottom() - 1, height: 1, ..area };
     let text = words(&text, usize::from(area.width));
     lines(frame, foot, vec![Line::styled(text, state.theme.style(Tone::Quiet))]);
@@ -214,7 +218,11 @@ fn gauge_line<'a>(gauge: &AbortGauge, width: usize, state: &UiState) -> Line<'a>
         (false, true) => Tone::Warning,
         (false, false) => Tone::Good,
     };
-    let mark = if gauge.is_over() { '✗' } else { '✓' };
+    let (mark, tone) = match (gauge.is_over(), is_judged) {
+        (true, _) => ('✗', tone),
+        (false, true) => ('✓', tone),
+        (false, false) => ('·', Tone::Quiet),
+    };
     let limit = format!("{:.1}%", gauge.over * 100.0);
     let mut parts =
         vec![format!("{} {} of {limit}", gauge.status.replace('_', " "), share(gauge.count, gauge.executed))];
