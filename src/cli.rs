@@ -3,6 +3,7 @@
 //! Results go to standard output, progress and diagnostics to standard error. Clap's types stay in
 //! this module.
 
+mod aws;
 mod backend;
 mod baseline;
 mod capacity;

@@ -30,7 +30,7 @@ use crate::units::micros;
 
 pub use api::{CallError, CommandsApi};
 pub use capacity::{Bounds, Search, Worth};
-pub use http::{ApiAddress, HttpApi};
+pub use http::{ApiAddress, Authorization, HttpApi};
 pub use rollout::{Release, RolloutControl, RolloutStep};
 pub use settle::{Pace, settle_lane};
 pub use source::{SourceCommand, follows};

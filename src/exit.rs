@@ -19,7 +19,7 @@ pub enum Exit {
     Software,
     /// An output cannot be written.
     CantCreate,
-    /// AWS credentials or the consent to use them are missing.
+    /// AWS credentials, region or the consent to use them are missing, or the credentials are of another account.
     NoPermission,
     /// Slower than the baseline it was compared with.
     Regression,
@@ -85,7 +85,9 @@ impl Exit {
             }
             Exit::Software => "a bug of fleetsim (outputs still written)",
             Exit::CantCreate => "cannot write an output",
-            Exit::NoPermission => "AWS credentials or consent missing",
+            Exit::NoPermission => {
+                "AWS credentials, region or consent missing, or credentials of another account"
+            }
             Exit::Regression => "slower than the baseline",
             Exit::Void => "run not valid: the generator fell behind",
             Exit::Thresholds => "thresholds failed",

@@ -12,6 +12,7 @@ mod doubts;
 mod fingerprint;
 mod forecast;
 mod link;
+mod messages;
 mod parameters;
 mod timeline;
 
@@ -27,6 +28,7 @@ pub use decision::Decision;
 pub use fingerprint::{DeviceFingerprint, Fingerprint};
 pub use forecast::{Forecast, GroupForecast};
 pub use link::LinkDirection;
+pub use messages::Messages;
 
 use candidates::Candidates;
 pub use candidates::{OwnDevices, RolloutOrder};

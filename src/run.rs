@@ -4,6 +4,7 @@
 //! In real time the backend and each shard have a thread. In virtual time the same backend and one
 //! shard are tasks beside the conductor, on one paused runtime without a socket: `clock` says which.
 
+mod aws;
 mod capacity;
 mod collector;
 mod commands;
@@ -53,6 +54,7 @@ use signals::{SignalThread, Signals};
 use site::Site;
 use timeline::Timeline;
 
+pub use aws::{AwsError, agree as agree_to_aws, within_bounds as within_aws_bounds};
 pub use commands::{Cleanup, delete_commands};
 pub use preflight::PreflightError;
 pub use probe::ProbeError;
@@ -66,6 +68,7 @@ pub type Snapshots = watch::Receiver<Option<Arc<Snapshot>>>;
 const REPORTS_UNDER_WAY: usize = 16;
 
 /// What to run, and how.
+#[expect(clippy::struct_excessive_bools, reason = "each is a choice of its own")]
 pub struct Options {
     /// The checked scenario.
     pub scenario: Arc<Scenario>,
@@ -79,6 +82,8 @@ pub struct Options {
     pub source_ips: Vec<IpAddr>,
     /// Whether a canary device tries a target outside before the fleet connects.
     pub probe: bool,
+    /// Whether the user agrees to what a run against AWS costs.
+    pub yes_aws: bool,
     /// Simulates time instead of waiting for it.
     pub virtual_time: bool,
     /// How long a stopped run drains.
@@ -123,6 +128,7 @@ impl Options {
             slice: Slice::default(),
             source_ips: Vec::new(),
             probe: true,
+            yes_aws: false,
             virtual_time: false,
             grace: Duration::from_secs(30),
             control: Control::default(),
@@ -141,6 +147,8 @@ enum SetupError {
     Site(#[from] SiteError),
     #[error(transparent)]
     Probe(#[from] ProbeError),
+    #[error(transparent)]
+    Aws(#[from] AwsError),
     #[error("cannot listen on {address} (`target.embedded.{key}`): {cause}")]
     Listen { address: SocketAddr, key: &'static str, cause: std::io::Error },
     #[error(
@@ -260,6 +268,18 @@ impl<'a> Run<'a> {
                 )?;
                 let site = Site::outside(&endpoint, self.clock).await?;
                 self.against(site).await
+            }
+            Target::Aws(aws) => {
+                if self.clock.is_virtual() {
+                    return Err(SetupError::OutsideNotVirtual { key: self.options.scenario.target.key() });
+                }
+                aws::agree(&self.plan, 1, self.options.yes_aws)?;
+                preflight::descriptors(
+                    &self.options.scenario,
+                    self.device_count(),
+                    self.shard_count() as u64,
+                )?;
+                Err(aws::approach(&aws, self.clock).await.into())
             }
         }
     }
@@ -445,8 +465,9 @@ impl<'a> Run<'a> {
 
     fn end(self, performed: Result<(Collector, Ending), SetupError>) -> RunReport {
         let (collector, ending) = performed.unwrap_or_else(|error| {
-            let exit = match error {
+            let exit = match &error {
                 SetupError::Start { .. } => Exit::Software,
+                SetupError::Aws(error) => error.exit(),
                 SetupError::NotVirtual { .. }
                 | SetupError::OutsideNotVirtual { .. }
                 | SetupError::EmptySlice { .. }

@@ -11,6 +11,7 @@ mod check;
 mod client_id;
 mod command;
 mod connect;
+mod credentials;
 mod decode;
 mod document;
 mod expression;
@@ -50,6 +51,7 @@ use crate::units::Share;
 pub use client_id::ClientIdTemplate;
 pub use command::{Command, Content, Parameter, Payload, PayloadFormat, PayloadTemplate, Values};
 pub use connect::{Auth, Backoff, Connect, Drops, Jitter, MqttVersion};
+pub use credentials::Credentials;
 pub use faults::{CallFaults, Faults, PublishFaults};
 pub use files::{FileError, Files, Folder};
 pub use load::{LoadError, load, load_with, parse, parse_in, parse_with};
@@ -61,7 +63,7 @@ pub use manners::{Manners, SlowStart, WhenBusy};
 pub use overrides::{Change, Overrides};
 pub use problems::{Problem, Problems};
 pub use schema::schema;
-pub use target::{DEFAULT_ACCOUNT, DEFAULT_REGION, Endpoint, Server, Target, TargetFlag};
+pub use target::{Aws, DEFAULT_ACCOUNT, DEFAULT_REGION, Endpoint, Server, Target, TargetFlag};
 pub use text_template::TextTemplate;
 pub use timeline::{TimelineAction, TimelineEvent};
 pub use variables::{Variables, variables_in};
@@ -390,6 +392,8 @@ impl Scenario {
             Target::Embedded(Embedded { transport: Transport::Tcp, .. }) => "embedded",
             Target::Embedded(Embedded { transport: Transport::Memory, .. }) => "embedded in memory",
             Target::Endpoint(endpoint) => return format!("endpoint mqtt://{}", endpoint.mqtt),
+            Target::Aws(Aws { region: Some(region), .. }) => return format!("aws {region}"),
+            Target::Aws(_) => "aws",
         };
         let via = match self.driver.via {
             Via::Http => "",

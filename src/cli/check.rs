@@ -12,6 +12,7 @@ use crate::scenario::{
 use crate::seed::Seed;
 use crate::units::{Rate, human_count, human_micros, micros};
 
+use super::aws;
 use super::console::Console;
 use super::findings::{self, Finding};
 use super::inputs::{Loader, exit_of};
@@ -44,7 +45,13 @@ fn for_programs(
     let mut all = Vec::new();
     for path in &arguments.scenarios {
         match loader.load(path) {
-            Ok(scenario) => all.extend(doubts(path, &scenario)),
+            Ok(scenario) => {
+                all.extend(doubts(path, &scenario));
+                if let Some(text) = aws::over_bounds(&scenario) {
+                    exit = exit.or(Exit::Data);
+                    all.push(Finding::over_bounds(path, text));
+                }
+            }
             Err(error) => {
                 exit = exit.or(exit_of(&error));
                 all.extend(Finding::errors(path, &error));
@@ -72,7 +79,15 @@ fn for_people(loader: &Loader, arguments: &CheckArguments, console: Console) -> 
     for path in &arguments.scenarios {
         match loader.load_and_tell(path, console) {
             Ok(scenario) => {
+                if let Some(text) = aws::over_bounds(&scenario) {
+                    console.err(&format!("error: {}: {text}", path.display()));
+                    exit = exit.or(Exit::Data);
+                    continue;
+                }
                 console.out(&format!("{}: ok, {}\n", path.display(), in_short(&scenario)));
+                if let Some(estimate) = aws::estimate(&scenario) {
+                    console.out(&format!("  {estimate}\n"));
+                }
                 if arguments.plan {
                     print_plan(scenario, arguments, console);
                 }

@@ -45,6 +45,11 @@ impl Finding {
         Self::whole(file, "warning", message)
     }
 
+    /// A scenario that needs more than it allows.
+    pub fn over_bounds(file: &Path, message: String) -> Self {
+        Self { path: Some("target.aws.max_messages".to_owned()), ..Self::whole(file, "error", message) }
+    }
+
     fn error(file: &Path, problem: &Problem) -> Self {
         let place = (!problem.in_flag).then_some((problem.line, problem.column));
         let from = if problem.in_flag { "in a flag: " } else { "" };

@@ -68,6 +68,10 @@ fn run_all(
                         console.err(&format!("error: {}: {text}", path.display()));
                         exit = exit.or(Exit::Usage);
                     }
+                    let times = arguments.repeat.unwrap_or(scenario.repeat);
+                    if let Err(code) = arguments.target.agree(path, &scenario, times, console) {
+                        exit = exit.or(code);
+                    }
                     scenarios.push(Arc::new(scenario));
                 }
                 Err(code) => exit = exit.or(code),

@@ -1,6 +1,7 @@
 //! Flags that say what is tested, and from where, whatever the scenario says.
 
 use std::net::IpAddr;
+use std::path::Path;
 
 use clap::Args;
 
@@ -8,6 +9,7 @@ use crate::exit::Exit;
 use crate::run::{Options, Slice};
 use crate::scenario::{Scenario, TargetFlag};
 
+use super::aws;
 use super::console::Console;
 
 #[derive(Debug, Args)]
@@ -27,6 +29,9 @@ pub(super) struct TargetArguments {
     /// Do not try a target outside with a canary device first: one execution through each form of topic.
     #[arg(long, env = "FLEETSIM_NO_PROBE", value_parser = super::truth)]
     no_probe: bool,
+    /// Agree to what a run against AWS (`target.aws`) costs. Without it the estimate is printed and nothing is sent.
+    #[arg(long, env = "FLEETSIM_YES_AWS", value_parser = clap::builder::FalseyValueParser::new())]
+    yes_aws: bool,
 }
 
 impl TargetArguments {
@@ -39,10 +44,16 @@ impl TargetArguments {
         })
     }
 
+    /// Whether so many runs of the scenario may begin, as far as its target costs money.
+    pub fn agree(&self, path: &Path, scenario: &Scenario, times: u32, console: Console) -> Result<(), Exit> {
+        aws::agree(path, scenario, times, self.yes_aws, console)
+    }
+
     /// Passes the rest on.
     pub fn configure(&self, options: &mut Options) {
         options.slice = self.slice;
         options.probe = !self.no_probe;
+        options.yes_aws = self.yes_aws;
         options.source_ips.clone_from(&self.source_ip);
     }
 }

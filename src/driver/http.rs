@@ -2,15 +2,17 @@
 //!
 //! Requests carry the SigV4 credential scope, which is how the service tells StartCommandExecution
 //! (`iot-jobs-data`) from ListCommandExecutions (`iot`) on one path. The embedded backend checks no
-//! signature, so none is computed here: it would measure hashing. A target that checks one gets
-//! requests signed by AWS's own crate, in a client of its own.
+//! signature, so it gets none: that would measure hashing. A target with `credentials` gets requests
+//! signed by AWS's own crate ([`authorization`]).
 
-use std::time::{Duration, UNIX_EPOCH};
+mod authorization;
+
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::client::conn::http1::{SendRequest, handshake};
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue};
+use hyper::header::{CONTENT_TYPE, HOST, HeaderValue};
 use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
 use serde::Serialize;
@@ -23,9 +25,12 @@ use crate::protocol::{
     GetCommandExecutionResponse, GetCommandResponse, Parameters, Service, StartCommandExecutionRequest,
     StartCommandExecutionResponse, StartNames, TargetName,
 };
+use crate::scenario::Credentials;
 use crate::transport::Address;
 
 use super::api::{CallError, CommandsApi};
+
+pub use authorization::Authorization;
 
 /// The largest answer that is read: a command's payload is at most 32 KB, its template as much.
 const MAX_ANSWER: usize = 1024 * 1024;
@@ -41,11 +46,13 @@ pub struct ApiAddress {
     pub address: Address,
     /// What the `Host` header says: the name that the user knows it by.
     pub host: String,
+    /// What requests are signed with; `None` where nobody checks that.
+    pub credentials: Option<Arc<Credentials>>,
 }
 
 impl From<Address> for ApiAddress {
     fn from(address: Address) -> Self {
-        Self { host: address.to_string(), address }
+        Self { host: address.to_string(), address, credentials: None }
     }
 }
 
@@ -55,8 +62,7 @@ pub struct HttpApi {
     address: Address,
     name: String,
     host: HeaderValue,
-    scope_iot: HeaderValue,
-    scope_jobs_data: HeaderValue,
+    authorization: Authorization,
     connection: Option<SendRequest<Full<Bytes>>>,
     clock: Clock,
     last_used: Instant,
@@ -65,21 +71,12 @@ pub struct HttpApi {
 impl HttpApi {
     /// A caller of the API at `place`, not connected yet.
     pub fn new(place: &ApiAddress, region: &str, clock: Clock) -> Self {
-        let date = scope_date(clock);
-        let scope = |service: &str| {
-            let text = format!(
-                "AWS4-HMAC-SHA256 Credential=fleetsim/{date}/{region}/{service}/aws4_request, \
-                 SignedHeaders=host, Signature=unsigned"
-            );
-            HeaderValue::try_from(text).expect("the scenario check lets only plain regions through")
-        };
         Self {
             host: HeaderValue::try_from(&place.host)
                 .expect("the scenario check lets only plain hosts through"),
             address: place.address.clone(),
             name: place.host.clone(),
-            scope_iot: scope("iot"),
-            scope_jobs_data: scope("iot-jobs-data"),
+            authorization: Authorization::new(place.credentials.as_deref(), region, clock),
             connection: None,
             clock,
             last_used: Instant::START,
@@ -141,18 +138,14 @@ impl HttpApi {
             Some(body) => Bytes::from(serde_json::to_vec(body).map_err(|e| self.unreachable(&e))?),
             None => Bytes::new(),
         };
-        let scope = match service {
-            Service::Iot => self.scope_iot.clone(),
-            Service::JobsData => self.scope_jobs_data.clone(),
-        };
-        let request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header(HOST, self.host.clone())
-            .header(AUTHORIZATION, scope);
-        let request =
-            if body.is_empty() { request } else { request.header(CONTENT_TYPE, "application/json") };
-        let request = request.body(Full::new(body)).map_err(|e| self.unreachable(&e))?;
+        let mut request = Request::builder().method(method.clone()).uri(path).header(HOST, self.host.clone());
+        if !body.is_empty() {
+            request = request.header(CONTENT_TYPE, "application/json");
+        }
+        let mut request = request.body(Full::new(body.clone())).map_err(|e| self.unreachable(&e))?;
+        self.authorization
+            .add(service, &method, path, request.headers_mut(), &body)
+            .map_err(|e| self.unreachable(&e))?;
         // A cancelled call leaves a half-read answer behind: take the connection, put it back when done.
         self.connected().await?;
         let Some(mut connection) = self.connection.take() else {
@@ -245,15 +238,4 @@ fn record(response: &GetCommandExecutionResponse) -> Option<Record> {
         completed_after_us: response.completed_at.map(|completed| millis(completed) * 1000),
         request_withheld: false,
     })
-}
-
-/// `YYYYMMDD`, as the credential scope wants it.
-fn scope_date(clock: Clock) -> String {
-    let wall = UNIX_EPOCH + Duration::from_micros(clock.wall_micros(clock.now()));
-    humantime::format_rfc3339_seconds(wall)
-        .to_string()
-        .chars()
-        .take(10)
-        .filter(char::is_ascii_digit)
-        .collect()
 }

@@ -131,7 +131,7 @@ impl Plan {
     }
 
     /// The part of a workload's executions that goes to a group.
-    fn part(&self, workload: &Workload, group: usize) -> f64 {
+    pub(super) fn part(&self, workload: &Workload, group: usize) -> f64 {
         let devices = |index: usize| f64::from(self.scenario.groups[index].count);
         devices(group) / workload.groups.iter().map(|index| devices(*index)).sum::<f64>()
     }

@@ -65,7 +65,8 @@ impl fmt::Display for Cleanup {
 /// Deletes commands that runs of this scenario have created. Those of the embedded backend went with it.
 pub fn delete_commands(scenario: &Scenario, names: &[String]) -> Vec<Cleanup> {
     let endpoint = match &scenario.target {
-        Target::Embedded(_) => return Vec::new(),
+        // At AWS no run comes so far as to create one.
+        Target::Embedded(_) | Target::Aws(_) => return Vec::new(),
         Target::Endpoint(endpoint) => endpoint,
     };
     let all = |cause: String| {

@@ -120,7 +120,7 @@ pub(super) fn descriptors(scenario: &Scenario, devices: u64, shards: u64) -> Res
             (devices, ", or `transport: memory`", 2)
         }
         Target::Embedded(Embedded { transport: Transport::Memory, .. }) => (0, "", 2),
-        Target::Endpoint(_) => (devices, "", 1),
+        Target::Endpoint(_) | Target::Aws(_) => (devices, "", 1),
     };
     let connections = match scenario.driver {
         Driver { via: Via::Http, connections, .. } => u64::from(connections).div_ceil(shards) * shards,

@@ -77,11 +77,14 @@ impl Site {
     pub async fn outside(endpoint: &Endpoint, clock: Clock) -> Result<Self, SiteError> {
         let mqtt = find(&endpoint.mqtt, "mqtt", clock).await?;
         let http = find(&endpoint.http, "http", clock).await?;
-        let http = ApiAddress { address: http, host: endpoint.http.to_string() };
+        let credentials = endpoint.credentials.clone().map(Arc::new);
+        let http = ApiAddress { address: http, host: endpoint.http.to_string(), credentials };
         let http_data = match &endpoint.http_data {
-            Some(data) => {
-                ApiAddress { address: find(data, "http_data", clock).await?, host: data.to_string() }
-            }
+            Some(data) => ApiAddress {
+                address: find(data, "http_data", clock).await?,
+                host: data.to_string(),
+                credentials: http.credentials.clone(),
+            },
             None => http.clone(),
         };
         Ok(Self { mqtt, http, http_data, sources: Arc::default(), backend: None })

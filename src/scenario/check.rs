@@ -53,7 +53,7 @@ pub(super) fn check(raw: &At<raw::Scenario>, collector: &Collector<'_>) -> Optio
     if !bounded {
         return None;
     }
-    let groups = groups::check(&raw.groups, collector);
+    let mut groups = groups::check(&raw.groups, collector);
     let group_names: Vec<String> = groups.iter().map(|group| group.name.clone()).collect();
     let workload_names = workloads::names(&raw.workloads, collector);
     let names = Names { groups: &group_names, workloads: &workload_names };
@@ -65,6 +65,7 @@ pub(super) fn check(raw: &At<raw::Scenario>, collector: &Collector<'_>) -> Optio
         .collect();
     let max_lag = given(&raw.validity).and_then(|validity| max_lag(validity, collector));
     let target = target::check(given(&raw.target), collector);
+    target::pace_connects(&target, &raw.groups, &mut groups, collector);
     command::exists_where_it_can(&raw.workloads, &target, collector);
     let events = given(&raw.timeline).map_or(&[][..], Vec::as_slice);
     let timeline = timeline::check(events, &target, &groups, collector);

@@ -38,7 +38,7 @@ pub use faults::{CallErrors, CallFaults, Faults, PublishFaults};
 pub use groups::{Address, Group};
 pub use loads::{ArrivalRate, Capacity, Concurrency, Level, Load, Once, Spacing, Stage};
 pub use rollout::{AbortStatus, AbortWhen, Batch, IncreaseAfter, Rollout};
-pub use target::{Embedded, Endpoint, Target, Transport};
+pub use target::{Aws, Credentials, Embedded, Endpoint, Target, Transport};
 pub use timeline::{TimelineAction, TimelineEvent};
 pub use workloads::{Select, Workload};
 

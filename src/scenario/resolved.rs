@@ -10,10 +10,10 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    Auth, Backoff, CallFaults, Command, Connect, Content, Driver, Drops, Embedded, Endpoint, Faults, Group,
-    Manners, OutcomeKind, Payload, PayloadFormat, PayloadTemplate, PlannedOutcome, PlannedResult,
-    PublishFaults, Scenario, Select, Target, Threshold, TimelineAction, TimelineEvent, Transport, Values,
-    Via, Workload, check, spelling,
+    Auth, Aws, Backoff, CallFaults, Command, Connect, Content, Credentials, Driver, Drops, Embedded,
+    Endpoint, Faults, Group, Manners, OutcomeKind, Payload, PayloadFormat, PayloadTemplate, PlannedOutcome,
+    PlannedResult, PublishFaults, Scenario, Select, Target, Threshold, TimelineAction, TimelineEvent,
+    Transport, Values, Via, Workload, check, spelling,
 };
 use crate::protocol::{Item, OutputFormat, ParameterValue, TargetKind};
 
@@ -115,7 +115,20 @@ fn target(target: &Target) -> Value {
     match target {
         Target::Embedded(embedded) => self::embedded(embedded),
         Target::Endpoint(endpoint) => self::endpoint(endpoint),
+        Target::Aws(aws) => self::aws(aws),
     }
+}
+
+fn aws(aws: &Aws) -> Value {
+    let mut all = Map::new();
+    all.insert("max_messages".to_owned(), json!(aws.max_messages));
+    let optional = [("endpoint", &aws.endpoint), ("region", &aws.region), ("account", &aws.account)];
+    for (key, value) in optional {
+        if let Some(value) = value {
+            all.insert(key.to_owned(), json!(value));
+        }
+    }
+    json!({ "aws": all })
 }
 
 fn endpoint(endpoint: &Endpoint) -> Value {
@@ -127,6 +140,12 @@ fn endpoint(endpoint: &Endpoint) -> Value {
     }
     all.insert("region".to_owned(), json!(endpoint.region));
     all.insert("account".to_owned(), json!(endpoint.account));
+    if endpoint.credentials.is_some() {
+        // Results are passed around, and who signed makes no difference to what was asked of the target.
+        let hidden = Credentials::HIDDEN;
+        let said = json!({ "access_key_id": hidden, "secret_access_key": hidden });
+        all.insert("credentials".to_owned(), said);
+    }
     json!({ "endpoint": all })
 }
 

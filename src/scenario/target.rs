@@ -5,16 +5,30 @@ use std::net::Ipv6Addr;
 use std::str::FromStr;
 
 use super::written::{HttpUrl, MqttUrl, Written as _};
-use super::{Embedded, Scenario, Via, check};
+use super::{Credentials, Embedded, Scenario, Via, check};
 
 /// What is tested.
 #[derive(Debug, Clone, PartialEq)]
-#[expect(clippy::large_enum_variant, reason = "there is one of it")]
 pub enum Target {
     /// The backend inside this program.
     Embedded(Embedded),
     /// Any compatible pair of MQTT and HTTP.
     Endpoint(Endpoint),
+    /// AWS IoT Core.
+    Aws(Aws),
+}
+
+/// AWS IoT Core, in the account of whoever runs this.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Aws {
+    /// The most messages over MQTT that a run may be expected to need.
+    pub max_messages: u64,
+    /// The host that devices connect to; `None`: what DescribeEndpoint says.
+    pub endpoint: Option<String>,
+    /// `None`: that of the environment or profile.
+    pub region: Option<String>,
+    /// What the credentials have to be of; `None`: whatever they are of.
+    pub account: Option<String>,
 }
 
 /// A backend that runs somewhere else.
@@ -30,6 +44,8 @@ pub struct Endpoint {
     pub region: String,
     /// ARNs are made from it; twelve digits.
     pub account: String,
+    /// What requests are signed with, if anybody checks that.
+    pub credentials: Option<Credentials>,
 }
 
 /// The region of ARNs where none is given.
@@ -47,19 +63,21 @@ pub struct Server {
 }
 
 impl Target {
-    /// The region of its ARNs.
+    /// The region of its ARNs. At AWS it may not be known before the run; the default stands for it until then.
     pub fn region(&self) -> &str {
         match self {
             Target::Embedded(embedded) => &embedded.region,
             Target::Endpoint(endpoint) => &endpoint.region,
+            Target::Aws(aws) => aws.region.as_deref().unwrap_or(DEFAULT_REGION),
         }
     }
 
-    /// The account of its ARNs.
+    /// The account of its ARNs; at AWS as with the region.
     pub fn account(&self) -> &str {
         match self {
             Target::Embedded(embedded) => &embedded.account,
             Target::Endpoint(endpoint) => &endpoint.account,
+            Target::Aws(aws) => aws.account.as_deref().unwrap_or(DEFAULT_ACCOUNT),
         }
     }
 
@@ -68,6 +86,7 @@ impl Target {
         match self {
             Target::Embedded(_) => "embedded",
             Target::Endpoint(_) => "endpoint",
+            Target::Aws(_) => "aws",
         }
     }
 
@@ -75,7 +94,7 @@ impl Target {
     pub const fn embedded(&self) -> Option<&Embedded> {
         match self {
             Target::Embedded(embedded) => Some(embedded),
-            Target::Endpoint(_) => None,
+            Target::Endpoint(_) | Target::Aws(_) => None,
         }
     }
 }
@@ -139,7 +158,13 @@ impl Scenario {
             }
             TargetFlag::Endpoint { mqtt, http, http_data } => {
                 let (mqtt, http, http_data) = (mqtt.clone(), http.clone(), http_data.clone());
-                self.target = Target::Endpoint(Endpoint { mqtt, http, http_data, region, account });
+                // A signature is good for the server that it names alone, so they may go along.
+                let credentials = match &mut self.target {
+                    Target::Endpoint(endpoint) => endpoint.credentials.take(),
+                    Target::Embedded(_) | Target::Aws(_) => None,
+                };
+                let endpoint = Endpoint { mqtt, http, http_data, region, account, credentials };
+                self.target = Target::Endpoint(endpoint);
             }
         }
         Ok(())

@@ -311,12 +311,37 @@ fn server(text: &str, default_port: u16) -> Option<Server> {
         address.parse::<Ipv6Addr>().ok()?;
         address
     } else {
-        let edge = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric());
-        let within = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-        let sound = edge(host.bytes().next()) && edge(host.bytes().last()) && host.bytes().all(within);
-        sound.then_some(host)?
+        is_host_name(host).then_some(host)?
     };
     Some(Server { host: host.to_owned(), port })
+}
+
+fn is_host_name(host: &str) -> bool {
+    let edge = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric());
+    let within = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    edge(host.bytes().next()) && edge(host.bytes().last()) && host.bytes().all(within)
+}
+
+/// The name of a host, without scheme and port.
+#[derive(Debug, Clone)]
+pub struct HostName(pub String);
+
+impl Written for HostName {
+    const EXPECTED: &'static str =
+        "the name of a host without scheme and port, e.g. a1b2c3-ats.iot.eu-west-1.amazonaws.com";
+    const PATTERN: &'static str = "^[0-9A-Za-z]([0-9A-Za-z._-]*[0-9A-Za-z])?$";
+    const EXAMPLES: &'static [&'static str] = &["a1b2c3-ats.iot.eu-west-1.amazonaws.com"];
+    const IS_NAME: bool = true;
+
+    fn read(text: &str) -> Result<Self, String> {
+        if is_host_name(text) {
+            return Ok(Self(text.to_owned()));
+        }
+        let rest = text.split_once("://").map_or(text, |(_, rest)| rest);
+        let bare = rest.split([':', '/']).next().unwrap_or_default();
+        let meant = if is_host_name(bare) { format!("; did you mean {bare}?") } else { String::new() };
+        Err(format!("\"{text}\" is not {}{meant}", Self::EXPECTED))
+    }
 }
 
 /// Makes a type for names of which only length and alphabet matter.
@@ -545,6 +570,7 @@ mod tests {
             agree::<Line>(&text, never);
             // Which numbers are a port or an address of IPv6, no pattern says.
             agree::<MqttUrl>(&text, |error| error.contains('[') || has_large_port(error));
+            agree::<HostName>(&text, |_| false);
             agree::<HttpUrl>(&text, |error| error.contains('[') || has_large_port(error));
         }
     }

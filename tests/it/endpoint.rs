@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -25,18 +25,26 @@ use crate::ONE_AT_A_TIME;
 use crate::host::config;
 
 /// A backend as `fleetsim backend` starts it, on free ports.
-struct Outside {
+pub(crate) struct Outside {
     running: Option<Running>,
     stop: CancellationToken,
 }
 
 impl Outside {
-    fn start(hooks: Hooks) -> Self {
+    pub(crate) fn start(hooks: Hooks) -> Self {
         let bind = || Listener::bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
         let config = config(Clock::start(), hooks);
         let stop = CancellationToken::new();
         let listeners = Listeners { mqtt: bind(), http: bind() };
         Self { running: Some(backend::start(listeners, config, stop.clone()).unwrap()), stop }
+    }
+
+    pub(crate) fn mqtt(&self) -> SocketAddr {
+        self.running().mqtt.socket().unwrap()
+    }
+
+    pub(crate) fn http(&self) -> SocketAddr {
+        self.running().http.socket().unwrap()
     }
 
     fn running(&self) -> &Running {

@@ -9,6 +9,7 @@
 /// Held by every test that puts load on the machine: they must not make each other noisy.
 static ONE_AT_A_TIME: parking_lot::Mutex<()> = parking_lot::Mutex::new(());
 
+mod aws;
 mod backend_http;
 mod backend_mqtt;
 mod broker;
@@ -27,6 +28,7 @@ mod rollout;
 mod runs;
 mod scenario;
 mod shapes;
+mod signatures;
 mod steer;
 mod tidy;
 mod timeline;

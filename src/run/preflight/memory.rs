@@ -19,7 +19,7 @@ pub fn check(scenario: &Scenario, devices: u64) -> Result<(), PreflightError> {
     let per_device = match &scenario.target {
         Target::Embedded(Embedded { transport: Transport::Memory, .. }) => IN_MEMORY,
         Target::Embedded(Embedded { transport: Transport::Tcp, .. }) => BOTH_ENDS,
-        Target::Endpoint(_) => ONE_END,
+        Target::Endpoint(_) | Target::Aws(_) => ONE_END,
     };
     free().map_or(Ok(()), |free| fits(devices, per_device, free))
 }

@@ -24,7 +24,7 @@ pub(super) fn check(raw: Option<&raw::Driver>, target: &Target, collector: &Coll
         };
         if driver.via == Via::Direct && target.embedded().is_none() {
             let message = format!(
-                "`via: direct` calls the embedded backend within the program; an {} is reached over HTTP only",
+                "`via: direct` calls the embedded backend within the program; `target.{}` is reached over HTTP only",
                 target.key()
             );
             collector.report_with_hint(

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::super::decode::At;
-use super::super::written::{Account, Address as ListenAddress, HttpUrl, MqttUrl, Region, Text};
+use super::super::written::{Account, Address as ListenAddress, HostName, HttpUrl, MqttUrl, Region, Text};
 use super::{Delay, Faults};
 
 /// What is tested.
@@ -16,6 +16,8 @@ pub enum Target {
     Embedded(Embedded),
     /// Any compatible backend that runs somewhere else: a broker and a Commands API.
     Endpoint(Endpoint),
+    /// AWS IoT Core in an account of yours, which costs money: a run needs --yes-aws, too.
+    Aws(Aws),
 }
 
 /// Any compatible backend that runs somewhere else: a broker and a Commands API.
@@ -31,6 +33,39 @@ pub struct Endpoint {
     /// ARNs are made from it; must be the backend's. Default us-east-1.
     pub region: Option<At<Text<Region>>>,
     /// ARNs are made from it; must be the backend's; twelve digits, quoted. Default "123456789012".
+    pub account: Option<At<Text<Account>>>,
+    /// What requests to the API are signed with (AWS Signature Version 4). Default unsigned.
+    pub credentials: Option<At<Credentials>>,
+}
+
+/// What requests to the API are signed with. Better from outside, e.g. ${AWS_SECRET_ACCESS_KEY} with -e
+/// AWS_SECRET_ACCESS_KEY. No output holds any of it.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Credentials {
+    /// The name of the key; better from outside: ${AWS_ACCESS_KEY_ID}.
+    pub access_key_id: At<String>,
+    /// The secret that signatures are made with; better from outside: ${AWS_SECRET_ACCESS_KEY}.
+    pub secret_access_key: At<String>,
+    /// Belongs to a temporary key; better from outside: ${AWS_SESSION_TOKEN}. Default none.
+    pub session_token: Option<At<String>>,
+}
+
+/// AWS IoT Core in an account of yours. Credentials come from where all AWS tools have them: environment, profile
+/// files, web identity, container or instance.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Aws {
+    /// The most messages over MQTT that a run, with all its repeats, may be expected to need; one that needs more
+    /// is refused before anything is sent.
+    #[schemars(range(min = 1))]
+    pub max_messages: At<u64>,
+    /// The host of the devices' endpoint, e.g. a1b2c3-ats.iot.eu-west-1.amazonaws.com. Default what
+    /// DescribeEndpoint says (iot:Data-ATS).
+    pub endpoint: Option<At<Text<HostName>>>,
+    /// The region. Default that of the environment or profile.
+    pub region: Option<At<Text<Region>>>,
+    /// The account that the credentials have to be of; twelve digits, quoted. Default whatever it is.
     pub account: Option<At<Text<Account>>>,
 }
 
