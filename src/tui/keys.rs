@@ -150,7 +150,7 @@ pub(super) const BINDINGS: [Binding; 18] = [
         keys: "g",
         short: "group",
         long: "latency of the next group alone; after the last: of all",
-        panes: &[Pane::Latency],
+        panes: &[Pane::Overview, Pane::Latency],
         presses: &[char('g', Command::NextGroup)],
     },
     Binding {

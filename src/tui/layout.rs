@@ -76,56 +76,70 @@ pub(super) fn all(state: &UiState, body: Rect) -> Vec<(Tile, Rect)> {
         Pane::Groups => groups(body, wide),
         Pane::Feedback if state.context.feedback == Feedback::Capacity => capacity(body, wide),
         Pane::Feedback => rollout(state, body, wide),
-        Pane::Events => events(state, body),
+        Pane::Events => events(state, body, wide),
     }
 }
 
+/// What people open the program for: latency, now and over time; how executions ended; the groups.
 fn overview(state: &UiState, body: Rect, wide: bool) -> Vec<(Tile, Rect)> {
     if !state.has_load_begun() {
         return vec![(Tile::Connects, body)];
     }
-    let thresholds = state.picture().map_or(0, |picture| picture.verdict.thresholds.len());
-    let thresholds = u16::try_from(thresholds + 2).unwrap_or(u16::MAX);
-    if wide {
-        let below = thresholds.max(9).min(body.height / 2);
-        let [above, below] = rows(body, [Constraint::Fill(1), Constraint::Length(below)]);
-        let [ends, seconds] = columns(above, [Constraint::Fill(1), Constraint::Fill(1)]);
-        let [left, right] = columns(below, [Constraint::Fill(1), Constraint::Fill(1)]);
-        return vec![
-            (Tile::Ends, ends),
-            (Tile::Seconds, seconds),
-            (Tile::Thresholds, left),
-            (Tile::Spans, right),
-        ];
+    let half = [Constraint::Fill(1), Constraint::Fill(1)];
+    // Below, where there is room beside the rest: the header says how many hold and which one fails first.
+    let thresholds = thresholds(state).min(body.height / 4);
+    let thresholds = if wide && body.height >= 22 { thresholds } else { 0 };
+    let groups = state.picture().map_or(0, |picture| picture.snapshot.groups.len());
+    // As many lines as groups or ends need, but latency keeps the larger half.
+    let below = lines(groups + 1).clamp(8, (body.height * 2 / 5).max(8)).min(body.height / 2);
+    let [above, below, thresholds] =
+        rows(body, [Constraint::Fill(1), Constraint::Length(below), Constraint::Length(thresholds)]);
+    let mut tiles = if has_heat_map(state) {
+        let [left, right] = columns(above, half);
+        vec![(Tile::Distribution, left), (Tile::HeatMap, right)]
+    } else {
+        vec![(Tile::Distribution, above)]
+    };
+    let [left, right] = columns(below, [Constraint::Percentage(46), Constraint::Fill(1)]);
+    tiles.extend([(Tile::Ends, left), (Tile::GroupTable, right)]);
+    if !thresholds.is_empty() {
+        tiles.push((Tile::Thresholds, thresholds));
     }
-    let thresholds = thresholds.clamp(3, (body.height * 2 / 5).max(3));
-    let above = if body.height >= 18 { Constraint::Length(8) } else { Constraint::Fill(1) };
-    let seconds = if body.height >= 18 { Constraint::Fill(1) } else { Constraint::Length(0) };
-    let [above, seconds, below] = rows(body, [above, seconds, Constraint::Length(thresholds)]);
-    let [left, right] = columns(above, [Constraint::Percentage(54), Constraint::Fill(1)]);
-    let mut tiles = vec![(Tile::Ends, left), (Tile::Spans, right)];
-    if seconds.height > 2 {
-        tiles.push((Tile::Seconds, seconds));
-    }
-    tiles.push((Tile::Thresholds, below));
     tiles
 }
 
+fn has_heat_map(state: &UiState) -> bool {
+    state.size.0 >= HEAT_MAP.0 && state.size.1 >= HEAT_MAP.1
+}
+
+/// Rows of a tile with so many lines in it.
+fn lines(count: usize) -> u16 {
+    u16::try_from(count + 2).unwrap_or(u16::MAX)
+}
+
+/// Rows that all thresholds need.
+fn thresholds(state: &UiState) -> u16 {
+    lines(state.picture().map_or(0, |picture| picture.verdict.thresholds.len()))
+}
+
+/// Over time at the left, with the same seconds in the same columns; as a whole at the right.
 fn latency(state: &UiState, body: Rect, wide: bool) -> Vec<(Tile, Rect)> {
     let half = [Constraint::Fill(1), Constraint::Fill(1)];
-    let has_heat_map = state.size.0 >= HEAT_MAP.0 && state.size.1 >= HEAT_MAP.1;
-    if !has_heat_map {
+    if !has_heat_map(state) {
         let [left, right] = columns(body, half);
-        return vec![(Tile::Distribution, left), (Tile::Percentiles, right)];
+        return vec![(Tile::Percentiles, left), (Tile::Distribution, right)];
     }
-    if wide {
-        let [left, right] = columns(body, [Constraint::Percentage(42), Constraint::Fill(1)]);
-        let [above, below] = rows(right, half);
-        return vec![(Tile::Distribution, left), (Tile::Percentiles, above), (Tile::HeatMap, below)];
-    }
-    let [above, below] = rows(body, half);
-    let [left, right] = columns(above, half);
-    vec![(Tile::Distribution, left), (Tile::Percentiles, right), (Tile::HeatMap, below)]
+    let left = Constraint::Percentage(if wide { 58 } else { 50 });
+    let [left, right] = columns(body, [left, Constraint::Fill(1)]);
+    let [percentiles, heat_map] = rows(left, half);
+    let [distribution, spans] =
+        rows(right, [Constraint::Fill(1), Constraint::Length(lines(8).min(body.height / 2))]);
+    vec![
+        (Tile::Percentiles, percentiles),
+        (Tile::HeatMap, heat_map),
+        (Tile::Distribution, distribution),
+        (Tile::Spans, spans),
+    ]
 }
 
 fn groups(body: Rect, wide: bool) -> Vec<(Tile, Rect)> {
@@ -144,7 +158,6 @@ fn rollout(state: &UiState, body: Rect, wide: bool) -> Vec<(Tile, Rect)> {
     let rollouts = state.picture().map_or(&[][..], |picture| &picture.snapshot.rollouts);
     let batches = rollouts.iter().map(|rollout| rollout.batches.len() + 2).sum::<usize>();
     let gauges = rollouts.iter().map(|rollout| rollout.gauges.len()).sum::<usize>();
-    let lines = |count: usize| u16::try_from(count + 2).unwrap_or(u16::MAX);
     let stuck = state.picture().is_some_and(|picture| !picture.snapshot.stuck.is_empty());
     let half = [Constraint::Fill(1), Constraint::Fill(1)];
     let above = lines(batches).clamp(5, (body.height / 2).max(5));
@@ -178,12 +191,40 @@ fn capacity(body: Rect, wide: bool) -> Vec<(Tile, Rect)> {
     vec![(Tile::Steps, steps), (Tile::Curve, curve), (Tile::Bounds, below)]
 }
 
-fn events(state: &UiState, body: Rect) -> Vec<(Tile, Rect)> {
+/// What happened, beside what each second brought; what must hold, and what went wrong.
+fn events(state: &UiState, body: Rect, wide: bool) -> Vec<(Tile, Rect)> {
     let anomalies = state.picture().map_or(0, |picture| picture.snapshot.anomalies.len());
-    let below = u16::try_from(anomalies + 3).unwrap_or(u16::MAX).clamp(3, (body.height / 2).max(3));
-    let below = if anomalies == 0 { 3 } else { below };
-    let [above, below] = rows(body, [Constraint::Fill(1), Constraint::Length(below)]);
-    vec![(Tile::Events, above), (Tile::Anomalies, below)]
+    let anomalies = lines(anomalies.max(1)).clamp(3, (body.height / 4).max(3));
+    let thresholds = thresholds(state).clamp(3, (body.height / 4).max(3));
+    if wide {
+        let below = thresholds.max(anomalies);
+        let [above, below] = rows(body, [Constraint::Fill(1), Constraint::Length(below)]);
+        let [events, seconds] = columns(above, [Constraint::Fill(1), Constraint::Fill(1)]);
+        let [left, right] = columns(below, [Constraint::Fill(1), Constraint::Fill(1)]);
+        return vec![
+            (Tile::Events, events),
+            (Tile::Seconds, seconds),
+            (Tile::Thresholds, left),
+            (Tile::Anomalies, right),
+        ];
+    }
+    // Three lines: what is sent, what is in flight, what succeeds.
+    let seconds = if body.height >= 18 { lines(3) } else { 0 };
+    let [events, seconds, thresholds, anomalies] = rows(
+        body,
+        [
+            Constraint::Fill(1),
+            Constraint::Length(seconds),
+            Constraint::Length(thresholds),
+            Constraint::Length(anomalies),
+        ],
+    );
+    let mut tiles = vec![(Tile::Events, events)];
+    if !seconds.is_empty() {
+        tiles.push((Tile::Seconds, seconds));
+    }
+    tiles.extend([(Tile::Thresholds, thresholds), (Tile::Anomalies, anomalies)]);
+    tiles
 }
 
 fn rows<const N: usize>(area: Rect, constraints: [Constraint; N]) -> [Rect; N] {

@@ -136,7 +136,7 @@ fn tiles(state: &UiState) -> Vec<Tile> {
 }
 
 /// The tile that keys are for.
-fn focused(state: &UiState) -> Option<Tile> {
+pub(super) fn focused(state: &UiState) -> Option<Tile> {
     let tiles = tiles(state);
     state.focus.filter(|focus| tiles.contains(focus)).or(tiles.first().copied())
 }
@@ -174,8 +174,8 @@ fn scroll(state: &mut UiState, step: Step, by: usize) -> Result<(), &'static str
 /// Whether the pane has charts over time.
 fn charts(state: &UiState) -> Result<(), &'static str> {
     match state.pane {
-        Pane::Overview | Pane::Latency => Ok(()),
-        _ => Err("the stretch of time is that of the charts on panes 1 and 2"),
+        Pane::Overview | Pane::Latency | Pane::Events => Ok(()),
+        _ => Err("the stretch of time is that of the charts on panes 1, 2 and 5"),
     }
 }
 
@@ -213,16 +213,16 @@ fn next_group(state: &mut UiState) -> Result<(), &'static str> {
 }
 
 fn filter(state: &mut UiState) -> Result<(), &'static str> {
-    if !matches!(state.pane, Pane::Groups | Pane::Events) {
-        return Err("the filter is for groups (3) and events (5)");
+    if !matches!(state.pane, Pane::Overview | Pane::Groups | Pane::Events) {
+        return Err("the filter is for groups (1, 3) and events (5)");
     }
     state.filter.editing = true;
     Ok(())
 }
 
 fn sort(state: &mut UiState) -> Result<(), &'static str> {
-    if state.pane != Pane::Groups {
-        return Err("s sorts the groups on pane 3; S saves this screen");
+    if !matches!(state.pane, Pane::Overview | Pane::Groups) {
+        return Err("s sorts the groups on panes 1 and 3; S saves this screen");
     }
     state.sort = state.sort.next();
     Ok(())

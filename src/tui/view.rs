@@ -40,6 +40,7 @@ use ratatui::widgets::{Block, Paragraph};
 use super::layout::{self, Screen};
 use super::pane::Tile;
 use super::picture::Picture;
+use super::press;
 use super::state::UiState;
 use super::theme::Tone;
 use crate::report::words::{SEPARATOR, parts_that_fit};
@@ -115,7 +116,7 @@ fn draw_tile(frame: &mut Frame<'_>, tile: Tile, area: Rect, state: &UiState) {
 
 /// The frame of a tile with its title; gives the area within. The one in focus stands out.
 fn pane(frame: &mut Frame<'_>, area: Rect, state: &UiState, tile: Tile, heading: Line<'_>) -> Rect {
-    let tone = if state.focus == Some(tile) { Tone::Strong } else { Tone::Quiet };
+    let tone = if press::focused(state) == Some(tile) { Tone::Strong } else { Tone::Quiet };
     let block = Block::bordered()
         .border_style(state.theme.style(tone))
         .title_top(heading.patch_style(state.theme.style(Tone::Strong)));

@@ -11,6 +11,9 @@ const LENGTHS: [usize; 8] = [30, 60, 120, 300, 900, 3_600, 21_600, Series::KEPT]
 /// Two minutes: on a usual screen each column is a second or two.
 const USUAL: usize = 2;
 
+/// A second at the beginning of a run is no wider than so many cells.
+const WIDEST: usize = 4;
+
 /// A stretch of time up to now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Window(usize);
@@ -72,6 +75,8 @@ pub(super) struct Columns {
     pub(super) all: Vec<Column>,
     /// Seconds in a column.
     pub(super) per: u64,
+    /// Cells that a column is wide, while there are few of them.
+    pub(super) cells: usize,
 }
 
 impl Columns {
@@ -99,7 +104,9 @@ impl Columns {
             }
         }
         let all = all.into_iter().map(|column| column.unwrap_or_else(Column::empty)).collect();
-        Some(Self { all, per })
+        let room = usize::try_from(width).unwrap_or(usize::MAX);
+        let cells = if per == 1 { (room / count.max(1)).clamp(1, WIDEST) } else { 1 };
+        Some(Self { all, per, cells })
     }
 }
 
@@ -170,7 +177,7 @@ mod tests {
         let shown: Vec<Second> = series.newest(usize::MAX);
         for width in 1..40u16 {
             let columns = Columns::of(&series, Window::default(), width).unwrap();
-            assert!(columns.all.len() <= usize::from(width), "{width}");
+            assert!(columns.all.len() * columns.cells <= usize::from(width), "{width}");
             let started: u64 = columns.all.iter().map(|column| column.started).sum();
             assert_eq!(started, shown.iter().map(|second| second.started).sum::<u64>());
             let mut heat = HeatColumn::default();

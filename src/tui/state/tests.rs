@@ -122,10 +122,10 @@ fn every_key_that_can_do_nothing_says_so() {
     for (keys, said) in [
         ("4", "neither a rollout nor a capacity search"),
         ("f", "no picture to freeze"),
-        ("s", "sorts the groups"),
-        ("/", "filter is for groups"),
+        ("2s", "sorts the groups"),
+        ("2/", "filter is for groups"),
         ("l", "percentiles on pane 2"),
-        ("3[", "charts on panes 1 and 2"),
+        ("3[", "charts on panes 1, 2 and 5"),
         ("3g", "select a group here"),
         ("2g", "one group"),
         ("2[[[", "end of the scale"),
@@ -223,9 +223,9 @@ fn a_tile_is_enlarged_and_let_go() {
     let mut state = state_of_size(118, 32);
     update(&mut state, data(sample::measuring()));
     press(&mut state, "2e");
-    assert_eq!((state.focus, state.enlarged), (Some(Tile::Distribution), true));
+    assert_eq!((state.focus, state.enlarged), (Some(Tile::Percentiles), true));
     update(&mut state, Input::Terminal(Event::Key(KeyEvent::new(KeyCode::Right, KeyModifiers::NONE))));
-    assert_eq!(state.focus, Some(Tile::Percentiles));
+    assert_eq!(state.focus, Some(Tile::HeatMap));
     press(&mut state, "\x1b");
     assert!(!state.enlarged);
     press(&mut state, "e3");

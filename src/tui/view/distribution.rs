@@ -17,9 +17,15 @@ use crate::units::{human_count, human_micros};
 
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, picture: &Picture, state: &UiState) {
     let (name, histogram) = shown(picture, state.only);
-    let mut parts: Vec<String> = std::iter::once(name.to_owned()).collect();
-    parts.extend(of_group(picture, state));
-    parts.extend(percentiles(&histogram));
+    let begin: Vec<String> = std::iter::once(name.to_owned()).chain(of_group(picture, state)).collect();
+    let mut parts = [&begin[..], &percentiles(&histogram)].concat();
+    let p95 = format!("p95 {}", time(histogram.percentile(Percentile(95.0))));
+    parts.insert(begin.len() + 1, p95);
+    // Where there is no room for three percentiles, two are the most telling ones.
+    let three = parts.iter().take(begin.len() + 3).map(|part| part.chars().count() + 3).sum::<usize>();
+    if three >= usize::from(area.width) {
+        parts.remove(begin.len() + 1);
+    }
     let inner = pane(frame, area, state, Tile::Distribution, title(&parts, area.width));
     let buckets = log_buckets(&histogram, usize::from(inner.height));
     if buckets.is_empty() {

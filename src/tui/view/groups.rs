@@ -12,7 +12,7 @@ use crate::tui::pane::Tile;
 use crate::tui::picture::{GroupRow, Picture};
 use crate::tui::state::UiState;
 use crate::tui::theme::Tone;
-use crate::units::human_count;
+use crate::units::{human_count, human_rate};
 
 /// Heads of the columns, the name's first.
 const HEADS: [&str; 8] = ["group", "online", "rate", "ended", "ok", "not ok", "p50", "p99"];
@@ -64,13 +64,18 @@ fn row(group: &GroupRow) -> Row {
     [
         group.name.clone(),
         format!("{}/{}", human_count(group.gauge.online), human_count(group.gauge.devices)),
-        group.rate.map_or_else(|| "–".to_owned(), |rate| format!("{rate:.1}/s")),
+        group.rate.map_or_else(|| "–".to_owned(), rate),
         human_count(decided),
         share(succeeded, decided),
         human_count(decided - succeeded),
         time(group.latency_us_p50),
         time(group.latency_us_p99),
     ]
+}
+
+/// Restless figures with one decimal; of many, none.
+fn rate(per_second: f64) -> String {
+    if per_second < 100.0 { format!("{per_second:.1}/s") } else { human_rate(per_second.round()) }
 }
 
 /// The widths of the columns and which of them fit.

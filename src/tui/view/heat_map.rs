@@ -20,7 +20,7 @@ use crate::units::human_micros;
 const TALLEST: usize = 3;
 
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, picture: &Picture, state: &UiState) {
-    let mut parts = vec!["Latencies, few ░▒▓█ many".to_owned()];
+    let mut parts = vec!["Latency over time".to_owned(), "few ░▒▓█ many".to_owned()];
     parts.push(format!("the last {}", state.window.words()));
     if state.only.is_some() {
         parts.push("all groups".to_owned());
@@ -99,7 +99,9 @@ impl Widget for HeatMap<'_> {
             if row >= self.rows {
                 continue;
             }
-            let places = (area.left() + LEFT..area.right()).rev().zip(self.columns.all.iter().rev());
+            let columns = self.columns.all.iter().rev();
+            let columns = columns.flat_map(|column| std::iter::repeat_n(column, self.columns.cells));
+            let places = (area.left() + LEFT..area.right()).rev().zip(columns);
             for (x, column) in places {
                 let count = self.count(&column.heat, row);
                 if count == 0 {

@@ -50,7 +50,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, picture: &Picture, state: 
     let Some(axis) = Axis::over(values(), state.linear) else {
         return lines(frame, inner, vec![Line::raw(" nothing has ended in this stretch of time")]);
     };
-    let from = Duration::from_secs(columns.per * u64::from(width));
+    let from = Duration::from_secs(columns.per * u64::from(width) / columns.cells.max(1) as u64);
     let below = [format!("-{}", position(from)), "now".to_owned()];
     let x = [0.0, f64::from(width.saturating_sub(1))];
     chart::draw(inner, frame.buffer_mut(), state.theme, &curves, (x, axis), below);
@@ -58,13 +58,16 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, picture: &Picture, state: 
 
 /// The lines over columns of which the last is the rightmost of `width`.
 fn curves(columns: &Columns, width: u16, linear: bool) -> Vec<Curve> {
-    let first = width.saturating_sub(u16::try_from(columns.all.len()).unwrap_or(width));
+    let cells = columns.cells;
+    let first = usize::from(width).saturating_sub(columns.all.len() * cells);
     let values = || columns.all.iter().flat_map(|column| SHOWN.iter().filter_map(|one| one.3(column)));
     let axis = Axis::over(values(), linear);
     let curve = |(name, tone, glyph, of): Percentile| {
-        let points = (first..).zip(&columns.all).map(|(x, column)| {
+        let points = (first..).step_by(cells).zip(&columns.all).map(|(x, column)| {
             let (axis, us) = (axis?, of(column)?);
-            Some((f64::from(x), axis.at(us)))
+            // In the middle of its cells.
+            let x = u16::try_from(2 * x + cells - 1).unwrap_or(u16::MAX);
+            Some((f64::from(x) / 2.0, axis.at(us)))
         });
         Curve { name, tone, glyph, points: points.collect() }
     };

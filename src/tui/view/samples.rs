@@ -88,7 +88,7 @@ pub(in crate::tui) fn every() -> Vec<(&'static str, UiState)> {
         ("rollout-stuck", pressed(state(Some(rollout_aborted())), "4")),
         ("capacity", pressed(state(Some(capacity())), "4")),
         ("300-groups", pressed(state(Some(many_groups())), "3")),
-        ("enlarged", pressed(measuring(), "2→→e")),
+        ("enlarged", pressed(measuring(), "2→e")),
     ]
 }
 

@@ -38,7 +38,8 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, picture: &Picture, state: 
     let names = widest(rows.iter().map(|row| &row.name)).min(NAME);
     let figures = widest(rows.iter().map(|row| &row.figure));
     let shown = rows.into_iter().map(|row| {
-        let bars = spark(&row.values);
+        let wide = row.values.iter().flat_map(|value| std::iter::repeat_n(*value, columns.cells));
+        let bars = spark(&wide.collect::<Vec<_>>());
         let rest = usize::from(inner.width).saturating_sub(names + figures + 4);
         // The newest stands at the right, whatever room longer names have left.
         let bars: String = bars.chars().skip(bars.chars().count().saturating_sub(rest)).collect();

@@ -70,19 +70,32 @@ fn the_background_is_never_painted() {
 }
 
 #[test]
-fn no_two_panes_have_a_tile_in_common() {
+fn every_pane_has_its_tiles_once_and_room_for_each() {
     use crate::tui::pane::Pane;
     let (_, mut state) = every().into_iter().find(|(name, _)| *name == "rollout").unwrap();
-    let mut seen = Vec::new();
-    for pane in Pane::ALL {
-        state.pane = pane;
-        let screen = layout::screen(Rect::new(0, 0, 118, 32)).unwrap();
-        for (tile, place) in layout::all(&state, screen.body) {
-            assert!(!seen.contains(&tile), "{tile:?} is on two panes");
-            assert!(!place.is_empty(), "{tile:?} has no room");
-            seen.push(tile);
+    let mut reached = Vec::new();
+    for (width, height) in [(118, 32), (80, 24), (60, 16)] {
+        state.size = (width, height);
+        for pane in Pane::ALL {
+            state.pane = pane;
+            let mut seen = Vec::new();
+            for (tile, place) in
+                layout::all(&state, layout::screen(Rect::new(0, 0, width, height)).unwrap().body)
+            {
+                assert!(!seen.contains(&tile), "{tile:?} is twice on {pane:?}");
+                assert!(place.height > 2 && place.width > 2, "{tile:?} has no room at {width}x{height}");
+                seen.push(tile);
+            }
+            reached.extend(seen.into_iter().filter(|_| width == 80));
         }
     }
+    // At the usual size nothing is out of reach; the heat map and the histogram are on the first screen.
+    for tile in
+        [Tile::Distribution, Tile::HeatMap, Tile::Seconds, Tile::Spans, Tile::Thresholds, Tile::Anomalies]
+    {
+        assert!(reached.contains(&tile), "{tile:?} is nowhere");
+    }
+    assert_eq!(reached[..2], [Tile::Distribution, Tile::HeatMap]);
 }
 
 #[test]
