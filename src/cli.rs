@@ -13,10 +13,14 @@ mod console;
 mod devices;
 mod docs;
 mod findings;
+mod github;
 mod init;
 mod inputs;
+mod metrics;
+mod outputs;
 mod paused;
 mod progress;
+mod report;
 mod run;
 mod target;
 
@@ -65,12 +69,14 @@ enum Command {
     Check(CheckArguments),
     /// Compare results: is the new one slower than the baseline by more than chance? (97 if so)
     Compare(compare::CompareArguments),
+    /// Make the outputs of a run again from its result, or show its summary.
+    Report(report::ReportArguments),
     /// Write a commented scenario to begin with.
     Init(init::InitArguments),
     /// Serve the embedded AWS IoT Commands backend alone, for boto3, the AWS CLI or any MQTT client.
     Backend(BackendArguments),
-    /// Print the JSON Schema of scenario files, for completion and hover text in editors.
-    Schema,
+    /// Print the JSON Schema of scenario files, for completion and hover text in editors, or of results.
+    Schema(SchemaArguments),
     /// Print completions for a shell; each shell's manual says where to put them.
     Completions(docs::CompletionsArguments),
     /// Print the manual page, or write the pages of all commands into a folder.
@@ -87,9 +93,15 @@ struct RunArguments {
     inputs: Inputs,
     #[command(flatten)]
     target: target::TargetArguments,
-    /// Write the result as JSON; `-` writes it to standard output and the summary to standard error.
-    #[arg(long, value_name = "FILE", env = "FLEETSIM_JSON")]
-    json: Option<PathBuf>,
+    #[command(flatten)]
+    outputs: outputs::OutputArguments,
+    /// Serve the run's figures to Prometheus at http://ADDRESS/metrics while it goes on; a port alone is one of
+    /// 127.0.0.1.
+    #[arg(long, value_name = "ADDRESS", value_parser = metrics_address, env = "FLEETSIM_METRICS")]
+    metrics: Option<SocketAddr>,
+    /// With --metrics: how long the last figures stay there after the run, so that a scrape sees how it ended.
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = duration, env = "FLEETSIM_METRICS_HOLD")]
+    metrics_hold: Duration,
     /// Use this seed instead of the scenario's or a random one.
     #[arg(long, value_name = "N", value_parser = seed, allow_negative_numbers = true, env = "FLEETSIM_SEED")]
     seed: Option<u64>,
@@ -161,6 +173,21 @@ struct CheckArguments {
     /// Plan with this seed instead of the scenario's or a random one.
     #[arg(long, value_name = "N", value_parser = seed, allow_negative_numbers = true, env = "FLEETSIM_SEED")]
     seed: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+struct SchemaArguments {
+    /// Of what.
+    #[arg(value_enum, default_value_t = Document::Scenario)]
+    of: Document,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Document {
+    /// What `run` and `check` read.
+    Scenario,
+    /// result.json.
+    Result,
 }
 
 #[derive(Debug, Args)]
@@ -284,10 +311,11 @@ or look for \
         Command::Devices(arguments) => devices::devices(arguments, console),
         Command::Capacity(arguments) => capacity::capacity(arguments, console),
         Command::Check(arguments) => check::check(&arguments, console),
-        Command::Schema => {
-            console.out(&schema());
+        Command::Schema(SchemaArguments { of }) => {
+            console.out(&schema(of));
             Exit::Ok
         }
+        Command::Report(arguments) => report::report(&arguments, console),
         Command::Compare(arguments) => compare::compare(&arguments, console),
         Command::Init(arguments) => init::init(&arguments, console),
         Command::Backend(arguments) => backend::serve(&arguments, console),
@@ -307,9 +335,18 @@ fn scenario_for_command(error: &clap::Error) -> Option<String> {
     (is_yaml || path.is_file()).then(|| word.clone())
 }
 
-/// The schema as `scenarios/scenario.schema.json` holds it.
-fn schema() -> String {
-    format!("{:#}\n", crate::scenario::schema())
+/// The schema as `scenarios/scenario.schema.json` and `scenarios/result.v1.schema.json` hold it.
+fn schema(of: Document) -> String {
+    let schema = match of {
+        Document::Scenario => crate::scenario::schema(),
+        Document::Result => crate::report::result_schema(),
+    };
+    format!("{schema:#}\n")
+}
+
+fn metrics_address(text: &str) -> Result<SocketAddr, String> {
+    let port = || Some(SocketAddr::from(([127, 0, 0, 1], text.parse::<u16>().ok()?)));
+    text.parse().ok().or_else(port).ok_or_else(|| "an address is e.g. 127.0.0.1:9464, or 9464".to_owned())
 }
 
 /// What the variable of a flag may say. Any other word is no answer to on or off.

@@ -1,14 +1,19 @@
 //! What a finished run says: [`RunReport`] and its renderings.
 //!
-//! `console` is for people, `result` is the canonical `result.json`, `progress` the line that is
-//! printed while a run goes on, `compare` sets results side by side. A new output is one file here that reads a `RunReport`. Nothing here
-//! decides: thresholds and validity are judged in `verdict`, the exit code in `run`.
+//! `console` is for people, `result` is the canonical `result.json`, `progress` the line that is printed while a
+//! run goes on, `compare` sets results side by side. `markdown`, `junit`, `hlog` and `metrics` are made of the
+//! result's tree, so that they can be made again of the file. A new output is one file here. Nothing here decides: thresholds and validity are judged in `verdict`, the exit code in `run`.
 
 mod accounting;
 mod buckets;
 mod compare;
 mod console;
+mod hlog;
+mod junit;
+mod markdown;
+mod metrics;
 mod progress;
+mod resolved;
 mod result;
 #[cfg(test)]
 pub(crate) mod sample;
@@ -27,9 +32,14 @@ pub use accounting::totals_add_up;
 pub use buckets::{Bucket, log_buckets};
 pub use compare::{Comparison, Limits, compare, comparison_text, is_readable, objections, spread_text};
 pub use console::{Style, console, console_full};
+pub use hlog::latency_log;
+pub use junit::junit;
+pub use markdown::markdown;
+pub use metrics::{Format as MetricsFormat, Metrics};
 pub use progress::{decided, due, event_line, is_warming_up, open, progress_line};
-pub use result::{RunResult, result_json, run_result};
-pub use write::{OutputError, check_writable, write_result};
+pub use resolved::{named_files, resolved_scenario};
+pub use result::{RunResult, result_json, result_schema, result_text, run_result};
+pub use write::{OutputError, check_writable, create_folder, write_result};
 
 /// Everything known about a run that has ended, well or not; what every output reads.
 #[derive(Debug, Clone)]

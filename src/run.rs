@@ -15,6 +15,7 @@ mod meter;
 mod pictures;
 mod preflight;
 mod probe;
+mod rescue;
 mod shard;
 mod shards;
 mod signals;
@@ -23,6 +24,7 @@ mod slice;
 mod timeline;
 
 use std::net::{IpAddr, SocketAddr};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -48,6 +50,7 @@ use capacity::CapacityLead;
 use collector::Collector;
 use conductor::{Conductor, Ending, slowest_connect_gap_us};
 use pictures::Pictures;
+use rescue::Rescue;
 use shard::ShardSetup;
 use shards::{COMMANDS_UNDER_WAY, Shards, end_wait};
 use signals::{SignalThread, Signals};
@@ -116,6 +119,8 @@ pub enum Injection {
     OnBackend(Box<dyn FnOnce() + Send>),
     /// On a shard's.
     OnShard(usize, Box<dyn FnOnce() + Send>),
+    /// On the conductor's.
+    OnConductor(Box<dyn FnOnce() + Send>),
 }
 
 impl Options {
@@ -184,12 +189,28 @@ enum SetupError {
         "the command `{name}` is {state} and takes no new executions; give this one another name, or {remedy}"
     )]
     Withdrawn { name: String, state: &'static str, remedy: &'static str },
+    #[error("stopped by the user before the fleet connected")]
+    Stopped,
 }
 
-/// Runs a scenario to its end and reports. Snapshots go to `snapshots` once a second; in virtual time
-/// once a second of real time or more often.
+/// Runs a scenario to its end and reports, whatever the end: after a bug of ours as well. Snapshots go to
+/// `snapshots` once a second; in virtual time once a second of real time or more often.
 pub fn run(options: Options, snapshots: &watch::Sender<Option<Arc<Snapshot>>>) -> RunReport {
     let machine = Machine { clock: Clock::start(), stopwatch: Stopwatch::start() };
+    let rescue = Rescue::new(&options, machine);
+    catch_unwind(AssertUnwindSafe(|| perform(options, machine, snapshots))).unwrap_or_else(|panic| {
+        let last = snapshots.borrow().clone();
+        let report = rescue.report(last, &*panic);
+        snapshots.send_replace(Some(Arc::clone(&report.snapshot)));
+        report
+    })
+}
+
+fn perform(
+    options: Options,
+    machine: Machine,
+    snapshots: &watch::Sender<Option<Arc<Snapshot>>>,
+) -> RunReport {
     let mut builder = tokio::runtime::Builder::new_current_thread();
     if options.virtual_time {
         // No I/O: what waits for a socket would wait in real time.
@@ -201,6 +222,9 @@ pub fn run(options: Options, snapshots: &watch::Sender<Option<Arc<Snapshot>>>) -
         Ok(runtime) => LocalSet::new().block_on(&runtime, async {
             let clock = if options.virtual_time { Clock::start_virtual() } else { machine.clock };
             let mut run = Run::new(clock, machine, options, snapshots);
+            if run.options.signals && !clock.is_virtual() {
+                run.signals = Signals::new();
+            }
             let performed = run.perform().await;
             run.end(performed)
         }),
@@ -224,6 +248,8 @@ struct Run<'a> {
     begun: Instant,
     plan: Plan,
     options: Options,
+    /// Heard from the beginning: who stops a run that has hardly begun gets its outputs, too.
+    signals: Signals,
     snapshots: &'a watch::Sender<Option<Arc<Snapshot>>>,
     /// Commands that were not there before.
     created: Vec<String>,
@@ -237,7 +263,8 @@ impl<'a> Run<'a> {
         snapshots: &'a watch::Sender<Option<Arc<Snapshot>>>,
     ) -> Self {
         let plan = Plan::new(Arc::clone(&options.scenario), options.seed);
-        Self { clock, machine, begun: clock.now(), plan, options, snapshots, created: Vec::new() }
+        let (begun, signals) = (clock.now(), Signals::none());
+        Self { clock, machine, begun, plan, options, signals, snapshots, created: Vec::new() }
     }
 
     async fn perform(&mut self) -> Result<(Collector, Ending), SetupError> {
@@ -287,6 +314,8 @@ impl<'a> Run<'a> {
     async fn against_embedded(&mut self, target: Embedded) -> Result<(Collector, Ending), SetupError> {
         let listeners = self.listeners(&target)?;
         let stop = CancellationToken::new();
+        // Whatever ends the run ends the backend.
+        let _guard = stop.clone().drop_guard();
         let config = backend::Config {
             clock: self.clock,
             seed: self.options.seed,
@@ -345,12 +374,16 @@ impl<'a> Run<'a> {
         let broker = site.mqtt.socket();
         site.sources =
             preflight::ports::sources(broker, self.device_count(), &self.options.source_ips)?.into();
-        let mut api = HttpApi::new(&site.http, self.options.scenario.target.region(), self.clock);
-        commands::create(&mut api, &self.options.scenario, &mut self.created).await?;
-        let untried = if site.backend.is_none() && self.options.probe {
-            probe::probe(&site, &self.plan, self.clock).await?
-        } else {
-            Vec::new()
+        let needs_thread = self.options.signals && self.clock.is_virtual();
+        let _signal_thread = needs_thread.then(|| SignalThread::start(&self.options.control));
+        let mut signals = std::mem::replace(&mut self.signals, Signals::none());
+        let untried = tokio::select! {
+            biased; // Who stops a run wants no more of it.
+            () = signals.stop_requested() => {
+                self.options.control.request_stop();
+                return Err(SetupError::Stopped);
+            }
+            prepared = self.prepare(&site) => prepared?,
         };
         let count = self.shard_count();
         let epoch = self.clock.now();
@@ -367,9 +400,6 @@ impl<'a> Run<'a> {
         // Only the shards hold senders now: the channel ends with the last of them.
         drop(report_sender);
         let injections = std::mem::take(&mut self.options.hooks.during_load);
-        let hears = self.options.signals;
-        let signal_thread =
-            (hears && self.clock.is_virtual()).then(|| SignalThread::start(&self.options.control));
         let conductor = Conductor {
             clock: self.clock,
             control: self.options.control.clone(),
@@ -378,7 +408,7 @@ impl<'a> Run<'a> {
             backend: site.backend.clone(),
             reports,
             pictures: Pictures::new(self.snapshots, self.clock, self.machine.stopwatch),
-            signals: if hears && signal_thread.is_none() { Signals::new() } else { Signals::none() },
+            signals,
             injections,
             capacity: CapacityLead::of(&self.options.scenario),
             timeline: Timeline::new(&self.plan),
@@ -397,6 +427,16 @@ impl<'a> Run<'a> {
             ending.problem = Some((Exit::Software, text.to_owned()));
         }
         Ok((collector, ending))
+    }
+
+    /// Everything at the target before the first device connects; the kinds of device that the probe left out.
+    async fn prepare(&mut self, site: &Site) -> Result<Vec<String>, SetupError> {
+        let mut api = HttpApi::new(&site.http, self.options.scenario.target.region(), self.clock);
+        commands::create(&mut api, &self.options.scenario, &mut self.created).await?;
+        if site.backend.is_some() || !self.options.probe {
+            return Ok(Vec::new());
+        }
+        Ok(probe::probe(site, &self.plan, self.clock).await?)
     }
 
     fn spawn_shards(
@@ -472,11 +512,13 @@ impl<'a> Run<'a> {
                 | SetupError::OutsideNotVirtual { .. }
                 | SetupError::EmptySlice { .. }
                 | SetupError::SlicedLoad { .. } => Exit::Data,
+                SetupError::Stopped => Exit::Stopped,
                 _ => Exit::Unavailable,
             };
             let mut collector = self.collector(1, self.begun);
             collector.close(Duration::ZERO);
-            (collector, Ending { problem: Some((exit, error.to_string())), ..Ending::default() })
+            let stopped = exit == Exit::Stopped;
+            (collector, Ending { problem: Some((exit, error.to_string())), stopped, ..Ending::default() })
         });
         self.report(&collector, ending)
     }
@@ -528,16 +570,21 @@ impl<'a> Run<'a> {
             stopped: ending.stopped,
             problem,
             created_commands: self.created,
-            environment: Environment {
-                os: std::env::consts::OS.to_owned(),
-                cpus: thread::available_parallelism().map_or(1, std::num::NonZero::get),
-                fd_limit: preflight::descriptor_limit().unwrap_or(u64::MAX),
-                version: env!("CARGO_PKG_VERSION").to_owned(),
-            },
+            environment: environment(),
             scenario,
         };
         self.snapshots.send_replace(Some(Arc::clone(&report.snapshot)));
         report
+    }
+}
+
+/// The machine and the program.
+fn environment() -> Environment {
+    Environment {
+        os: std::env::consts::OS.to_owned(),
+        cpus: thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        fd_limit: preflight::descriptor_limit().unwrap_or(u64::MAX),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
     }
 }
 

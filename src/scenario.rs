@@ -37,6 +37,7 @@ mod timeline;
 mod variables;
 mod warnings;
 mod written;
+mod yaml_text;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -68,6 +69,7 @@ pub use text_template::TextTemplate;
 pub use timeline::{TimelineAction, TimelineEvent};
 pub use variables::{Variables, variables_in};
 pub use warnings::warnings;
+pub use yaml_text::yaml_text;
 
 /// A scenario that can be run.
 #[derive(Debug, Clone, PartialEq)]

@@ -3,6 +3,7 @@
 //! `server` is the bounded HTTP server on a thread of its own. What it serves are routes that read snapshots:
 //! they can slow nothing but themselves.
 
+pub mod metrics;
 pub mod server;
 
 use std::sync::Arc;

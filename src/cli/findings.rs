@@ -104,7 +104,8 @@ fn annotation(finding: &Finding) -> String {
     format!("::{} file={file}{place}::{message}\n", finding.severity)
 }
 
-fn escaped(text: &str) -> String {
+/// Text of a workflow command.
+pub(super) fn escaped(text: &str) -> String {
     text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }
 

@@ -20,7 +20,7 @@ use crate::verdict;
 use super::baseline::Baseline;
 use super::console::Console;
 use super::inputs::Loader;
-use super::{RunArguments, ScreenTheme, Summary, When, paused, progress};
+use super::{RunArguments, ScreenTheme, Summary, When, github, metrics, paused, progress};
 
 pub(super) fn run(arguments: &RunArguments, console: Console) -> Exit {
     run_all(arguments, console, |_| Ok(()))
@@ -79,11 +79,8 @@ fn run_all(
             Err(code) => exit = exit.or(code),
         }
     }
-    if let Some(path) = file_output(arguments)
-        && let Err(error) = report::check_writable(path)
-    {
-        console.err(&format!("error: {error}"));
-        exit = exit.or(Exit::CantCreate);
+    if exit == Exit::Ok {
+        exit = outputs_are_writable(arguments, &scenarios, console);
     }
     if exit != Exit::Ok {
         return exit;
@@ -100,9 +97,10 @@ fn run_all(
     };
     let several = scenarios.len() > 1;
     let mut created = Vec::new();
-    for scenario in scenarios {
+    for (path, scenario) in arguments.scenarios.iter().zip(scenarios) {
         let control = Control::default();
-        let (done, names) = repeated(&scenario, arguments, several, baseline.as_ref(), &control, console);
+        let of = Of { scenario: &scenario, path, several };
+        let (done, names) = repeated(of, arguments, baseline.as_ref(), &control, console);
         exit = exit.or(done);
         created.push((scenario, names));
         // Ctrl-C ends the list, not only the run it hit.
@@ -127,16 +125,38 @@ fn clean_up(created: &[(Arc<Scenario>, Vec<String>)], console: Console) {
     }
 }
 
+fn outputs_are_writable(arguments: &RunArguments, scenarios: &[Arc<Scenario>], console: Console) -> Exit {
+    let several = scenarios.len() > 1;
+    let first = |scenario: &Arc<Scenario>| {
+        let turn = Turn { number: 1, times: arguments.repeat.unwrap_or(scenario.repeat) };
+        let name = scenario.name.clone();
+        move |path: &Path| named_after(path, several.then_some(name.as_str()), turn)
+    };
+    let names: Vec<_> = scenarios.iter().map(first).collect();
+    let names: Vec<&dyn Fn(&Path) -> PathBuf> = names.iter().map(|name| name as _).collect();
+    arguments.outputs.check(&names, console)
+}
+
+/// What is run.
+#[derive(Debug, Clone, Copy)]
+struct Of<'a> {
+    scenario: &'a Arc<Scenario>,
+    /// Its file.
+    path: &'a Path,
+    /// Whether other scenarios are run, too.
+    several: bool,
+}
+
 /// Does the same run as often as asked; says how much it varies and how it compares. Returns the commands that
 /// were created, too.
 fn repeated(
-    scenario: &Arc<Scenario>,
+    of: Of<'_>,
     arguments: &RunArguments,
-    several: bool,
     baseline: Option<&Baseline>,
     control: &Control,
     console: Console,
 ) -> (Exit, Vec<String>) {
+    let scenario = of.scenario;
     let times = arguments.repeat.unwrap_or(scenario.repeat);
     // One seed for all of them: what differs then is not the plan.
     let seed = arguments.seed.or(scenario.seed).map_or_else(Seed::random, Seed);
@@ -144,8 +164,8 @@ fn repeated(
     let mut results = Vec::new();
     let mut created = Vec::new();
     for number in 1..=times {
-        let turn = Turn { number, times, several };
-        let (done, result) = one(scenario, seed, arguments, turn, (control, &mut created), console);
+        let turn = Turn { number, times };
+        let (done, result) = one(of, seed, arguments, turn, (control, &mut created), console);
         exit = exit.or(done);
         if times > 1 || baseline.is_some() {
             results.extend(result);
@@ -154,7 +174,7 @@ fn repeated(
             break;
         }
     }
-    let to_stdout = arguments.json.as_deref() == Some(Path::new("-"));
+    let to_stdout = arguments.outputs.to_stdout();
     let tell = |text: &str| if to_stdout { console.err(text.trim_end()) } else { console.out(text) };
     let spread = report::spread_text(&results);
     if arguments.summary != Summary::None && !spread.is_empty() {
@@ -173,18 +193,17 @@ struct Turn {
     /// From 1.
     number: u32,
     times: u32,
-    /// Whether other scenarios are run, too.
-    several: bool,
 }
 
 fn one(
-    scenario: &Arc<Scenario>,
+    of: Of<'_>,
     seed: Seed,
     arguments: &RunArguments,
     turn: Turn,
     (control, created): (&Control, &mut Vec<String>),
     console: Console,
 ) -> (Exit, Option<RunResult>) {
+    let scenario = of.scenario;
     let mut options = Options::new(Arc::clone(scenario));
     options.seed = seed;
     arguments.target.configure(&mut options);
@@ -204,6 +223,10 @@ fn one(
         ));
     }
     let (sender, snapshots) = watch::channel(None);
+    let server = match metrics::serve(scenario, seed, snapshots.clone(), arguments, console) {
+        Ok(server) => server,
+        Err(exit) => return (exit, None),
+    };
     let display = Display::start(scenario, seed, snapshots, arguments, control, console);
     // A bug of ours must not take the terminal, or the word about it, with it.
     let report = catch_unwind(AssertUnwindSafe(|| run::run(options, &sender)));
@@ -215,58 +238,50 @@ fn one(
     };
     created.extend(report.created_commands.iter().cloned());
     let result = report::run_result(&report);
-    (finish(&report, arguments, turn, console), Some(result))
+    let exit = finish(&report, &result, arguments, of, turn, console);
+    if let Some(server) = server.filter(|_| !report.stopped) {
+        metrics::hold(server, arguments.metrics_hold);
+    }
+    (exit, Some(result))
 }
 
-fn finish(report: &RunReport, arguments: &RunArguments, turn: Turn, console: Console) -> Exit {
-    let to_stdout = arguments.json.as_deref() == Some(Path::new("-"));
+fn finish(
+    report: &RunReport,
+    result: &RunResult,
+    arguments: &RunArguments,
+    of: Of<'_>,
+    turn: Turn,
+    console: Console,
+) -> Exit {
+    let to_stdout = arguments.outputs.to_stdout();
+    let name = |path: &Path| named_after(path, of.several.then_some(of.scenario.name.as_str()), turn);
+    // Before anything is shown: whoever watches may go away in the middle of it.
+    let written = arguments.outputs.write(result, name, Some(of.path), console);
+    github::tell(result, console);
     let (style, width) = (console.style(to_stdout), console.width());
     let summary = match arguments.summary {
         Summary::Compact => report::console(report, style, width),
         Summary::Full => report::console_full(report, style, width),
         Summary::None => String::new(),
     };
-    let mut exit = report.exit;
-    let mut wrote = None;
-    match &arguments.json {
-        Some(_) if to_stdout => {
-            if arguments.summary != Summary::None {
-                console.err(summary.trim_end());
-            }
-            console.out(&format!("{}\n", report::result_json(report).trim_end()));
-            return exit;
-        }
-        Some(path) => {
-            let path = named_after(path, &report.scenario.name, turn);
-            match report::write_result(&path, &report::result_json(report)) {
-                Ok(()) => wrote = Some(path),
-                Err(error) => {
-                    console.err(&format!("error: {error}"));
-                    exit = exit.or(Exit::CantCreate);
-                }
-            }
-        }
-        None => {}
-    }
     match &report.problem {
         // Nothing was measured: one line says more than an empty summary.
         Some(problem) if report.snapshot.load_elapsed.is_none() => console.err(&format!("error: {problem}")),
         _ if arguments.summary == Summary::None => {}
+        _ if to_stdout => console.err(summary.trim_end()),
         _ => console.out(&format!("{}\n", summary.trim_end())),
     }
-    if let Some(path) = wrote.filter(|_| arguments.summary != Summary::None) {
-        console.out(&format!(" wrote {}\n", path.display()));
+    if !written.paths.is_empty() && arguments.summary != Summary::None && !to_stdout {
+        let paths: Vec<_> = written.paths.iter().map(|path| path.display().to_string()).collect();
+        console.out(&format!(" wrote {}\n", paths.join(" ")));
     }
-    exit
+    report.exit.or(written.exit)
 }
 
 /// With several scenarios each result gets its scenario's name, with several runs of one their number:
 /// `out/result.json` → `out/result.quickstart.2.json`.
-fn named_after(path: &Path, scenario: &str, turn: Turn) -> PathBuf {
-    let mut parts = Vec::new();
-    if turn.several {
-        parts.push(scenario.to_owned());
-    }
+fn named_after(path: &Path, scenario: Option<&str>, turn: Turn) -> PathBuf {
+    let mut parts: Vec<String> = scenario.map(str::to_owned).into_iter().collect();
     if turn.times > 1 {
         parts.push(turn.number.to_string());
     }
@@ -275,10 +290,6 @@ fn named_after(path: &Path, scenario: &str, turn: Turn) -> PathBuf {
     }
     parts.extend(path.extension().map(|extension| extension.to_string_lossy().into_owned()));
     path.with_extension(parts.join("."))
-}
-
-fn file_output(arguments: &RunArguments) -> Option<&Path> {
-    arguments.json.as_deref().filter(|path| *path != Path::new("-"))
 }
 
 /// What shows a run while it goes on, on a thread of its own.
@@ -318,7 +329,7 @@ impl Display {
 
 fn shows_screen(arguments: &RunArguments) -> bool {
     match arguments.tui {
-        When::Auto => tui::available() && arguments.json.as_deref() != Some(Path::new("-")),
+        When::Auto => tui::available() && !arguments.outputs.to_stdout(),
         When::On => true,
         When::Off => false,
     }

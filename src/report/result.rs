@@ -10,30 +10,44 @@ mod rollouts;
 use std::collections::BTreeMap;
 
 use indexmap::IndexMap;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub(super) use build::load_cpu;
 pub use build::run_result;
+pub(super) use build::{cpu, each_histogram, load_cpu, outline};
 pub use capacity::CapacityResult;
+pub(super) use rollouts::RolloutResult;
 
 use super::RunReport;
-use rollouts::RolloutResult;
 
 /// The name of the format's JSON Schema; the number in it is [`VERSION`].
 pub const SCHEMA: &str = "result.v1.schema.json";
 /// The format's version.
 pub const VERSION: u32 = 1;
 
-/// The text of `result.json`: indented, with a final newline.
+/// The JSON Schema of `result.json`, draft 7 as that of scenarios.
+pub fn result_schema() -> serde_json::Value {
+    let mut schema =
+        schemars::generate::SchemaSettings::draft07().into_generator().into_root_schema_for::<RunResult>();
+    schema.insert("$id".to_owned(), SCHEMA.into());
+    schema.to_value()
+}
+
+/// The text of `result.json`.
 pub fn result_json(report: &RunReport) -> String {
-    let mut text = serde_json::to_string_pretty(&run_result(report))
+    result_text(&run_result(report))
+}
+
+/// The same of a result that is there: indented, with a final newline.
+pub fn result_text(result: &RunResult) -> String {
+    let mut text = serde_json::to_string_pretty(result)
         .expect("maps have text keys and numbers are finite: nothing here can fail to be JSON");
     text.push('\n');
     text
 }
 
 /// A whole result.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RunResult {
     /// [`SCHEMA`].
     pub schema: String,
@@ -55,6 +69,9 @@ pub struct RunResult {
     pub groups: IndexMap<String, GroupResult>,
     /// By name, in the order of the file.
     pub workloads: IndexMap<String, Totals>,
+    /// Each workload in each group that it reaches.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub cells: Vec<CellResult>,
     /// Every histogram that has samples.
     pub spans: Vec<SpanResult>,
     /// One point a second; a day at most, older points left out.
@@ -87,7 +104,7 @@ pub struct RunResult {
 }
 
 /// The program.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Tool {
     /// `fleetsim`.
     pub name: String,
@@ -96,7 +113,7 @@ pub struct Tool {
 }
 
 /// The scenario.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ScenarioResult {
     /// Its name.
     pub name: String,
@@ -111,7 +128,7 @@ pub struct ScenarioResult {
 }
 
 /// The machine.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EnvironmentResult {
     /// Operating system and architecture.
     pub os: String,
@@ -123,7 +140,7 @@ pub struct EnvironmentResult {
 }
 
 /// The run as a whole.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Run {
     /// Its begin on the run's clock, RFC 3339 in UTC; in virtual time always the same.
     pub start: String,
@@ -156,7 +173,7 @@ pub struct Run {
 }
 
 /// The run in real time, which is its own unless time was virtual.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct WallClockResult {
     /// RFC 3339 in UTC.
     pub start: String,
@@ -165,7 +182,7 @@ pub struct WallClockResult {
 }
 
 /// One threshold.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ThresholdResult {
     /// As written.
     pub expect: String,
@@ -186,7 +203,7 @@ pub struct ThresholdResult {
 }
 
 /// The accounting of a part of the run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Totals {
     /// Planned executions of the whole run, warm-up included; only in the totals of all.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -198,7 +215,7 @@ pub struct Totals {
 }
 
 /// Every due execution in exactly one class.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Accounting {
     /// Planned executions whose instant passed.
     pub due: u64,
@@ -219,7 +236,7 @@ pub struct Accounting {
 }
 
 /// How often a finding was made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FindingResult {
     /// A planned behaviour, fault or disconnect explains it.
     pub explained: u64,
@@ -228,7 +245,7 @@ pub struct FindingResult {
 }
 
 /// One group of devices.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct GroupResult {
     /// Its devices.
     pub devices: u64,
@@ -240,8 +257,19 @@ pub struct GroupResult {
     pub totals: Totals,
 }
 
+/// One workload in one group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CellResult {
+    /// By name.
+    pub workload: String,
+    /// By name.
+    pub group: String,
+    /// Its executions.
+    pub totals: Totals,
+}
+
 /// One histogram.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SpanResult {
     /// What was timed.
     pub span: String,
@@ -264,7 +292,7 @@ pub struct SpanResult {
 }
 
 /// Percentiles of a histogram, in µs.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Percentiles {
     /// Smallest sample.
     pub min: u64,
@@ -286,7 +314,7 @@ pub struct Percentiles {
 }
 
 /// One second of the run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Point {
     /// Its number, from 0 at the start of the connect phase.
     pub second: u64,
@@ -322,7 +350,7 @@ pub struct Point {
 }
 
 /// What succeeded within a window, of one workload in one group; warm-up is left out.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct WindowResult {
     /// The second in which it begins.
     pub second: u64,
@@ -337,7 +365,7 @@ pub struct WindowResult {
 }
 
 /// How many latencies of a second lie between neighbouring edges; empty cells at both ends are left out.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct HeatResult {
     /// The cell that the first count belongs to, from 0.
     pub from: usize,
@@ -346,7 +374,7 @@ pub struct HeatResult {
 }
 
 /// Latency within one second, in µs; `null` when nothing ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PointLatency {
     /// Median.
     pub p50: Option<u64>,
@@ -359,7 +387,7 @@ pub struct PointLatency {
 }
 
 /// CPU in cores: 1 is one core full.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CpuResult {
     /// The busiest generator thread.
     pub busiest_shard: f64,
@@ -371,14 +399,14 @@ pub struct CpuResult {
 }
 
 /// The ledger's details; its counts are in `totals`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Ledger {
     /// The first thousand.
     pub anomalies: Vec<AnomalyResult>,
 }
 
 /// One anomaly.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AnomalyResult {
     /// Absent when it never got one.
     pub execution_id: Option<String>,
@@ -397,7 +425,7 @@ pub struct AnomalyResult {
 }
 
 /// One event.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EventResult {
     /// In µs since the start of the connect phase.
     pub at_us: u64,
@@ -406,7 +434,7 @@ pub struct EventResult {
 }
 
 /// Whether the generator kept up, with the figures the judgement rests on.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Generator {
     /// Whether the measurements can be trusted.
     pub valid: bool,

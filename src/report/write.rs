@@ -55,6 +55,11 @@ pub fn check_writable(path: &Path) -> Result<(), OutputError> {
     }
 }
 
+/// Makes a folder for outputs and those it lies in, if they are not there.
+pub fn create_folder(path: &Path) -> Result<(), OutputError> {
+    fs::create_dir_all(path).map_err(|source| OutputError::Refused { path: path.to_owned(), source })
+}
+
 /// Writes `text` to `path` so that a reader sees the old file or the whole new one, never a part.
 pub fn write_result(path: &Path, text: &str) -> Result<(), OutputError> {
     let refused = |source| OutputError::Refused { path: path.to_owned(), source };

@@ -307,6 +307,7 @@ impl Conductor<'_> {
                     }
                 }
                 Injection::OnShard(shard, job) => self.shards.send(shard, ShardCommand::Run(job)),
+                Injection::OnConductor(job) => job(),
             }
         }
     }

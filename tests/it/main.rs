@@ -22,6 +22,7 @@ mod examples_pass;
 mod faults;
 mod host;
 mod known_truth;
+mod outputs;
 mod peers;
 mod program;
 mod rollout;

@@ -8,8 +8,8 @@ use hdrhistogram::serialization::{Serializer as _, V2DeflateSerializer};
 use indexmap::IndexMap;
 
 use super::{
-    Accounting, AnomalyResult, CpuResult, EnvironmentResult, EventResult, FindingResult, Generator,
-    GroupResult, HeatResult, Ledger, Percentiles, Point, PointLatency, Run, RunResult, SCHEMA,
+    Accounting, AnomalyResult, CellResult, CpuResult, EnvironmentResult, EventResult, FindingResult,
+    Generator, GroupResult, HeatResult, Ledger, Percentiles, Point, PointLatency, Run, RunResult, SCHEMA,
     ScenarioResult, SpanResult, ThresholdResult, Tool, Totals, VERSION, WallClockResult, WindowResult,
 };
 use crate::report::RunReport;
@@ -21,6 +21,17 @@ use crate::stats::{
 
 /// The result of a run as plain values.
 pub fn run_result(report: &RunReport) -> RunResult {
+    let snapshot = &report.snapshot;
+    RunResult {
+        spans: spans(snapshot),
+        series: snapshot.series.iter().map(|second| point(second, report)).collect(),
+        windows: windows(snapshot),
+        ..outline(report)
+    }
+}
+
+/// The same without histograms and history: what can be had every few seconds of a run that goes on.
+pub(in crate::report) fn outline(report: &RunReport) -> RunResult {
     let snapshot = &report.snapshot;
     RunResult {
         schema: SCHEMA.to_owned(),
@@ -37,10 +48,11 @@ pub fn run_result(report: &RunReport) -> RunResult {
         totals: Totals { planned: Some(snapshot.planned), ..totals(snapshot, None, None) },
         groups: groups(snapshot),
         workloads: named(&snapshot.shape.workloads, |w| totals(snapshot, Some(w), None)),
-        spans: spans(snapshot),
-        series: snapshot.series.iter().map(|second| point(second, report)).collect(),
+        cells: cells(snapshot),
+        spans: Vec::new(),
+        series: Vec::new(),
         heat_edges_us: (0..HeatColumn::CELLS).map(HeatColumn::edge_us).collect(),
-        windows: windows(snapshot),
+        windows: Vec::new(),
         noted: snapshot.totals.noted.iter().map(|(what, n)| ((*what).to_owned(), *n)).collect(),
         rollouts: super::rollouts::rollouts(snapshot),
         capacity: super::capacity::capacity(report),
@@ -176,25 +188,51 @@ fn named<T>(names: &[String], value: impl Fn(usize) -> T) -> IndexMap<String, T>
     names.iter().enumerate().map(|(n, name)| (name.clone(), value(n))).collect()
 }
 
+/// Every workload in every group that it is meant to reach, or has.
+fn cells(snapshot: &Snapshot) -> Vec<CellResult> {
+    let mut cells = Vec::new();
+    for (w, workload) in snapshot.shape.workloads.iter().enumerate() {
+        for (g, group) in snapshot.shape.groups.iter().enumerate() {
+            let reach = snapshot.reach.get(w).and_then(|groups| groups.get(g)).copied().unwrap_or(0);
+            let totals = totals(snapshot, Some(w), Some(g));
+            if reach + totals.measured.due + totals.warm_up.due > 0 {
+                cells.push(CellResult { workload: workload.clone(), group: group.clone(), totals });
+            }
+        }
+    }
+    cells
+}
+
 fn spans(snapshot: &Snapshot) -> Vec<SpanResult> {
     let mut spans = Vec::new();
+    each_histogram(snapshot, |span, workload, group, outcome, histogram| {
+        spans.extend(span_result(span, workload, group, outcome, histogram));
+    });
+    spans
+}
+
+/// Every histogram that there is, in the order of the result.
+pub(in crate::report) fn each_histogram(
+    snapshot: &Snapshot,
+    mut with: impl FnMut(Span, Option<&str>, &str, Outcome, &Histogram),
+) {
     for span in Span::ALL {
         for (w, workload) in snapshot.shape.workloads.iter().enumerate() {
             // Connects belong to no workload and are listed once.
-            let workload = (span != Span::Connect).then_some(workload);
+            let workload = (span != Span::Connect).then_some(workload.as_str());
             if workload.is_none() && w > 0 {
                 break;
             }
             for (g, group) in snapshot.shape.groups.iter().enumerate() {
                 for outcome in Outcome::ALL {
-                    if let Some(histogram) = snapshot.totals.histogram(span, w, g, outcome) {
-                        spans.extend(span_result(span, workload, group, outcome, histogram));
+                    let histogram = snapshot.totals.histogram(span, w, g, outcome);
+                    if let Some(histogram) = histogram.filter(|histogram| !histogram.is_empty()) {
+                        with(span, workload, group, outcome, histogram);
                     }
                 }
             }
         }
     }
-    spans
 }
 
 fn windows(snapshot: &Snapshot) -> Vec<WindowResult> {
@@ -214,14 +252,14 @@ fn windows(snapshot: &Snapshot) -> Vec<WindowResult> {
 
 fn span_result(
     span: Span,
-    workload: Option<&String>,
+    workload: Option<&str>,
     group: &str,
     outcome: Outcome,
     histogram: &Histogram,
 ) -> Option<SpanResult> {
     Some(SpanResult {
         span: span.name().to_owned(),
-        workload: workload.cloned(),
+        workload: workload.map(str::to_owned),
         group: group.to_owned(),
         outcome: outcome.name().to_owned(),
         unit: "us".to_owned(),
@@ -284,7 +322,7 @@ fn point(second: &Second, report: &RunReport) -> Point {
 }
 
 /// `None` in virtual time, where the whole run is one thread.
-pub(super) fn cpu(cpu: CpuUse, report: &RunReport) -> Option<CpuResult> {
+pub(in crate::report) fn cpu(cpu: CpuUse, report: &RunReport) -> Option<CpuResult> {
     let backend = report.scenario.target.embedded().map(|_| cpu.backend);
     (!report.is_virtual).then_some(CpuResult {
         busiest_shard: cpu.busiest_shard,

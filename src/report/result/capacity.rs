@@ -1,5 +1,6 @@
 //! A capacity search in `result.json`: its answer, and latency over rate.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::CpuResult;
@@ -8,7 +9,7 @@ use crate::report::RunReport;
 use crate::stats::{CapacityProgress, CapacityStep, StepOutcome};
 
 /// A capacity search.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CapacityResult {
     /// The workload whose rate was searched.
     pub workload: String,
@@ -19,7 +20,7 @@ pub struct CapacityResult {
 }
 
 /// What was found; rates are starts per second.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CapacityAnswerResult {
     /// The highest rate that passed; `null` if not even the lowest did.
     pub holds_per_s: Option<f64>,
@@ -32,7 +33,7 @@ pub struct CapacityAnswerResult {
 }
 
 /// One step; figures are of exactly its own executions, without those of its settling.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CapacityStepResult {
     /// From 1.
     pub step: u32,
@@ -62,7 +63,7 @@ pub struct CapacityStepResult {
 }
 
 /// Percentiles of the latency in µs; `null` without samples.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CapacityLatency {
     /// Median.
     pub p50: Option<u64>,
@@ -73,7 +74,7 @@ pub struct CapacityLatency {
 }
 
 /// 99th percentiles in µs; `null` without samples.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CapacityParts {
     /// What the target added.
     pub overhead: Option<u64>,
@@ -92,7 +93,7 @@ pub struct CapacityParts {
 }
 
 /// A pass condition of a step.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CapacityLimit {
     /// As written.
     pub expect: String,

@@ -1,12 +1,13 @@
 //! Rollouts in `result.json`.
 
 use indexmap::IndexMap;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::stats::{AbortGauge, BatchCounts, BatchProgress, RolloutProgress, Snapshot, StuckDevice};
 
 /// One rollout.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RolloutResult {
     /// `complete`, `gave_up`, `aborted`, or `stopped` with the load.
     pub state: String,
@@ -29,7 +30,7 @@ pub struct RolloutResult {
 }
 
 /// What has become of a rollout's devices and executions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RolloutCounts {
     /// Devices whose first start fell due.
     pub released: u64,
@@ -52,7 +53,7 @@ pub struct RolloutCounts {
 }
 
 /// One batch.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct BatchResult {
     /// Its name.
     pub name: String,
@@ -69,7 +70,7 @@ pub struct BatchResult {
 }
 
 /// A change of the rate.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RateResult {
     /// In µs of the load.
     pub at_us: u64,
@@ -78,7 +79,7 @@ pub struct RateResult {
 }
 
 /// A rule that stops a rollout.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AbortResult {
     /// Which executions it counts.
     pub status: String,
@@ -95,7 +96,7 @@ pub struct AbortResult {
 }
 
 /// A device that has not succeeded.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StuckResult {
     /// Client id.
     pub device: String,

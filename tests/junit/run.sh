@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# Validates the JUnit files of runs that pass, fail and cannot begin against a schema of the form that
+# CI systems read.
+#
+#   tests/junit/run.sh [path of the fleetsim program]
+#
+# What is missing is installed: xmllint, of the package libxml2-utils, with apt-get (as root).
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+program=${1:-}
+if [ -z "$program" ]; then
+    cargo build --locked
+    program=target/debug/fleetsim
+fi
+
+if ! command -v xmllint >/dev/null; then
+    if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
+        echo "xmllint is missing: install the package libxml2-utils" >&2
+        exit 127
+    fi
+    apt-get update -qq && apt-get install -qq -y --no-install-recommends libxml2-utils >/dev/null
+fi
+
+out=target/junit
+rm -rf "$out" && mkdir -p "$out"
+
+# NAME EXIT ARGUMENT…: a run that ends so, and its file.
+validate() {
+    local name=$1 expected=$2 code=0
+    shift 2
+    "$program" run scenarios/quickstart.yaml --seed 1 --quiet --summary none --junit "$out/$name.xml" "$@" || code=$?
+    if [ "$code" -ne "$expected" ]; then
+        echo "the run \"$name\" ended with $code instead of $expected" >&2
+        exit 1
+    fi
+    xmllint --noout --schema tests/junit/junit.xsd "$out/$name.xml"
+}
+
+validate passed 0 --virtual-time
+validate failed 99 --virtual-time --set 'thresholds=[{ expect: "p99(latency) < 1ms" }, { expect: "count(failed) == 1", info: true }]'
+validate error 69 --set 'target={ embedded: { mqtt: "192.0.2.1:1" } }'
