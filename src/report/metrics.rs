@@ -9,6 +9,8 @@ mod distribution;
 mod families;
 mod format;
 #[cfg(test)]
+mod dashboards;
+#[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
