@@ -50,12 +50,6 @@ pub struct Options {
     pub save_to: PathBuf,
 }
 
-impl Default for Options {
-    fn default() -> Self {
-        Self { fps: 10, mono: false, save_to: PathBuf::from(".") }
-    }
-}
-
 /// Whether a screen makes sense here: standard output is a terminal that can move its cursor, and
 /// nobody's CI.
 pub fn available() -> bool {

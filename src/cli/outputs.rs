@@ -97,6 +97,11 @@ impl OutputArguments {
         self.out_dir.is_some() || Output::ALL.into_iter().any(|output| self.single(output).is_some())
     }
 
+    /// Where all of them go, if one folder was named.
+    pub fn folder(&self) -> Option<&Path> {
+        self.out_dir.as_deref()
+    }
+
     /// Whether one of them goes to standard output, so that nothing else does.
     pub fn to_stdout(&self) -> bool {
         self.stdout().is_some()

@@ -355,7 +355,7 @@ fn screen(
     let options = tui::Options {
         fps: arguments.fps,
         mono: arguments.theme == ScreenTheme::Mono || console.is_colourless(),
-        ..tui::Options::default()
+        save_to: arguments.outputs.folder().unwrap_or(Path::new(".")).to_owned(),
     };
     let (scenario, control, interval) = (Arc::clone(scenario), control.clone(), arguments.interval);
     thread::Builder::new().name("fleetsim-screen".to_owned()).spawn(move || {
