@@ -18,6 +18,7 @@ mod init;
 mod inputs;
 mod metrics;
 mod outputs;
+mod page;
 mod paused;
 mod progress;
 mod report;
@@ -95,6 +96,8 @@ struct RunArguments {
     target: target::TargetArguments,
     #[command(flatten)]
     outputs: outputs::OutputArguments,
+    #[command(flatten)]
+    page: page::PageArguments,
     /// Serve the run's figures to Prometheus at http://ADDRESS/metrics while it goes on; a port alone is one of
     /// 127.0.0.1.
     #[arg(long, value_name = "ADDRESS", value_parser = metrics_address, env = "FLEETSIM_METRICS")]

@@ -1,20 +1,24 @@
 //! What a finished run says: [`RunReport`] and its renderings.
 //!
 //! `console` is for people, `result` is the canonical `result.json`, `progress` the line that is printed while a
-//! run goes on, `compare` sets results side by side. `markdown`, `junit`, `hlog` and `metrics` are made of the
-//! result's tree, so that they can be made again of the file. A new output is one file here. Nothing here decides: thresholds and validity are judged in `verdict`, the exit code in `run`.
+//! run goes on, `compare` sets results side by side. `html`, `markdown`, `junit`, `hlog` and `metrics` are made of
+//! the result's tree, so that they can be made again of the file; `running` is that tree while a run goes on. A new
+//! output is one file here. Nothing here decides: thresholds and validity are judged in `verdict`, the exit code in
+//! `run`.
 
 mod accounting;
 mod buckets;
 mod compare;
 mod console;
 mod hlog;
+mod html;
 mod junit;
 mod markdown;
 mod metrics;
 mod progress;
 mod resolved;
 mod result;
+mod running;
 #[cfg(test)]
 pub(crate) mod sample;
 pub mod words;
@@ -33,12 +37,14 @@ pub use buckets::{Bucket, log_buckets};
 pub use compare::{Comparison, Limits, compare, comparison_text, is_readable, objections, spread_text};
 pub use console::{Style, console, console_full};
 pub use hlog::latency_log;
+pub use html::{Charts, Live, Sections, Series, Timings, html, page, width_for};
 pub use junit::junit;
 pub use markdown::markdown;
 pub use metrics::{Format as MetricsFormat, Metrics};
 pub use progress::{decided, due, event_line, is_warming_up, open, progress_line};
 pub use resolved::{named_files, resolved_scenario};
 pub use result::{RunResult, result_json, result_schema, result_text, run_result};
+pub use running::{Running, Standing};
 pub use write::{OutputError, check_writable, create_folder, write_result};
 
 /// Everything known about a run that has ended, well or not; what every output reads.

@@ -579,7 +579,7 @@ impl<'a> Run<'a> {
 }
 
 /// The machine and the program.
-fn environment() -> Environment {
+pub fn environment() -> Environment {
     Environment {
         os: std::env::consts::OS.to_owned(),
         cpus: thread::available_parallelism().map_or(1, std::num::NonZero::get),

@@ -1,9 +1,10 @@
 //! What a browser or Prometheus sees of a run that goes on.
 //!
-//! `server` is the bounded HTTP server on a thread of its own. What it serves are routes that read snapshots:
+//! `server` is the bounded HTTP server on a thread of its own, `page` the live page. What it serves are routes that read snapshots:
 //! they can slow nothing but themselves.
 
 pub mod metrics;
+pub mod page;
 pub mod server;
 
 use std::sync::Arc;

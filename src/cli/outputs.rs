@@ -20,14 +20,17 @@ const MOST_NAMED: u64 = 64 * 1024 * 1024;
 /// Where outputs go.
 #[derive(Debug, Clone, Default, Args)]
 pub(super) struct OutputArguments {
-    /// Write every output into this folder, which is made if it is not there: result.json, summary.md, junit.xml,
-    /// latency.hlog, metrics.prom and scenario.resolved.yaml.
+    /// Write every output into this folder, which is made if it is not there: result.json, report.html, summary.md,
+    /// junit.xml, latency.hlog, metrics.prom and scenario.resolved.yaml.
     #[arg(long, value_name = "FOLDER", help_heading = "Outputs", env = "FLEETSIM_OUT_DIR")]
     out_dir: Option<PathBuf>,
     /// Write the result as JSON; `-`, here and below, writes it to standard output and the summary to
     /// standard error.
     #[arg(long, value_name = "FILE", help_heading = "Outputs", env = "FLEETSIM_JSON")]
     json: Option<PathBuf>,
+    /// Write the report as one HTML page with pictures; it needs nothing else, offline or in ten years.
+    #[arg(long, value_name = "FILE", help_heading = "Outputs", env = "FLEETSIM_HTML")]
+    html: Option<PathBuf>,
     /// Write the summary as Markdown. In GitHub Actions it is in the job's summary without being asked for.
     #[arg(long, value_name = "FILE", help_heading = "Outputs", env = "FLEETSIM_MD")]
     md: Option<PathBuf>,
@@ -46,6 +49,7 @@ pub(super) struct OutputArguments {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Output {
     Json,
+    Html,
     Markdown,
     Junit,
     Hdr,
@@ -55,13 +59,21 @@ enum Output {
 
 impl Output {
     /// In the order in which they are written: what all others can be made of comes first.
-    const ALL: [Output; 6] =
-        [Output::Json, Output::Markdown, Output::Junit, Output::Hdr, Output::Prometheus, Output::Resolved];
+    const ALL: [Output; 7] = [
+        Output::Json,
+        Output::Html,
+        Output::Markdown,
+        Output::Junit,
+        Output::Hdr,
+        Output::Prometheus,
+        Output::Resolved,
+    ];
 
     /// Its name in the folder of all.
     const fn file_name(self) -> &'static str {
         match self {
             Output::Json => "result.json",
+            Output::Html => "report.html",
             Output::Markdown => "summary.md",
             Output::Junit => "junit.xml",
             Output::Hdr => "latency.hlog",
@@ -73,6 +85,7 @@ impl Output {
     fn text(self, result: &RunResult) -> String {
         match self {
             Output::Json => report::result_text(result),
+            Output::Html => report::html(result),
             Output::Markdown => report::markdown(result),
             Output::Junit => report::junit(result),
             Output::Hdr => report::latency_log(result),
@@ -194,6 +207,7 @@ impl OutputArguments {
     fn single(&self, output: Output) -> Option<&Path> {
         match output {
             Output::Json => self.json.as_deref(),
+            Output::Html => self.html.as_deref(),
             Output::Markdown => self.md.as_deref(),
             Output::Junit => self.junit.as_deref(),
             Output::Hdr => self.hdr.as_deref(),

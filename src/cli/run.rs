@@ -20,7 +20,7 @@ use crate::verdict;
 use super::baseline::Baseline;
 use super::console::Console;
 use super::inputs::Loader;
-use super::{RunArguments, ScreenTheme, Summary, When, github, metrics, paused, progress};
+use super::{RunArguments, ScreenTheme, Summary, When, github, metrics, page, paused, progress};
 
 pub(super) fn run(arguments: &RunArguments, console: Console) -> Exit {
     run_all(arguments, console, |_| Ok(()))
@@ -227,6 +227,11 @@ fn one(
         Ok(server) => server,
         Err(exit) => return (exit, None),
     };
+    let live =
+        match arguments.page.start(scenario, seed.0, arguments.virtual_time, &snapshots, control, console) {
+            Ok(live) => live,
+            Err(exit) => return (exit, None),
+        };
     let display = Display::start(scenario, seed, snapshots, arguments, control, console);
     // A bug of ours must not take the terminal, or the word about it, with it.
     let report = catch_unwind(AssertUnwindSafe(|| run::run(options, &sender)));
@@ -238,6 +243,7 @@ fn one(
     };
     created.extend(report.created_commands.iter().cloned());
     let result = report::run_result(&report);
+    page::finish(live, &result, console);
     let exit = finish(&report, &result, arguments, of, turn, console);
     if let Some(server) = server.filter(|_| !report.stopped) {
         metrics::hold(server, arguments.metrics_hold);

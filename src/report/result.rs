@@ -14,9 +14,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use build::run_result;
-pub(super) use build::{cpu, each_histogram, load_cpu, outline};
-pub use capacity::CapacityResult;
-pub(super) use rollouts::RolloutResult;
+pub(super) use build::{cpu, each_histogram, histograms, load_cpu, outline, seconds_from};
+pub use capacity::{CapacityResult, CapacityStepResult};
+pub use rollouts::{AbortResult, RolloutResult};
 
 use super::RunReport;
 

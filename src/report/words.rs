@@ -31,6 +31,15 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
+/// The same for a page, which obeys no control characters but is disguised by them all the same. Of any length.
+pub fn visible(text: &str) -> Cow<'_, str> {
+    if text.contains(is_unsafe) {
+        Cow::Owned(text.replace(is_unsafe, "\u{fffd}"))
+    } else {
+        Cow::Borrowed(text)
+    }
+}
+
 fn is_unsafe(c: char) -> bool {
     c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
@@ -83,7 +92,8 @@ pub fn position(elapsed: Duration) -> String {
 
 /// CPU in cores as percent of one core: `31%`.
 pub fn cpu(cores: f64) -> String {
-    format!("{:.0}%", cores * 100.0)
+    // The sum of nothing is a negative zero.
+    format!("{:.0}%", cores * 100.0 + 0.0)
 }
 
 /// As many of the parts, from the first, as fit into `width` characters, separated by [`SEPARATOR`]:

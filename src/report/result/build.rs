@@ -24,10 +24,21 @@ pub fn run_result(report: &RunReport) -> RunResult {
     let snapshot = &report.snapshot;
     RunResult {
         spans: spans(snapshot),
-        series: snapshot.series.iter().map(|second| point(second, report)).collect(),
+        series: seconds_from(report, 0),
         windows: windows(snapshot),
         ..outline(report)
     }
+}
+
+/// Every histogram that has samples.
+pub(in crate::report) fn histograms(report: &RunReport) -> Vec<SpanResult> {
+    spans(&report.snapshot)
+}
+
+/// The seconds from this one on, oldest first.
+pub(in crate::report) fn seconds_from(report: &RunReport, second: u64) -> Vec<Point> {
+    let seconds = report.snapshot.series.iter().skip_while(|one| one.number < second);
+    seconds.map(|second| point(second, report)).collect()
 }
 
 /// The same without histograms and history: what can be had every few seconds of a run that goes on.
