@@ -21,8 +21,15 @@ use crate::ONE_AT_A_TIME;
 const PROGRAM: &str = env!("CARGO_BIN_EXE_fleetsim");
 
 /// Every file of `--out-dir`.
-const FILES: [&str; 6] =
-    ["junit.xml", "latency.hlog", "metrics.prom", "result.json", "scenario.resolved.yaml", "summary.md"];
+const FILES: [&str; 7] = [
+    "junit.xml",
+    "latency.hlog",
+    "metrics.prom",
+    "report.html",
+    "result.json",
+    "scenario.resolved.yaml",
+    "summary.md",
+];
 
 fn small(duration: &str) -> String {
     format!(
