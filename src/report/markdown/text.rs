@@ -2,10 +2,12 @@
 
 use std::fmt::Write as _;
 
-use crate::report::words::printable;
+use crate::report::words::visible;
 
 /// Rows of a table; all are in `result.json`.
 pub(super) const MOST_ROWS: usize = 50;
+/// Characters of one text: descriptions and reasons are whole, and one text cannot fill the page.
+const MOST_CHARACTERS: usize = 1_000;
 /// Room for the word on what was left out.
 const LAST_WORD: usize = 128;
 
@@ -48,9 +50,14 @@ impl Page {
 }
 
 /// Text in the flow or in a cell: everything that Markdown, HTML or GitHub could take for something else is a
-/// character reference, which never is markup.
+/// character reference, which never is markup. Lines become one, as a heading or a cell has only one.
 pub(super) fn plain(text: &str) -> String {
-    let text = printable(text);
+    let in_one_line = |c: char| if matches!(c, '\n' | '\r' | '\t') { ' ' } else { c };
+    let mut line: String = text.trim_end().chars().take(MOST_CHARACTERS).map(in_one_line).collect();
+    if text.trim_end().chars().nth(MOST_CHARACTERS).is_some() {
+        line.push('…');
+    }
+    let text = visible(&line);
     let mut plain = String::with_capacity(text.len());
     let mut before = None;
     let mut rest = text.chars().peekable();
@@ -105,11 +112,19 @@ mod tests {
             ("timed_out_cloud", "timed_out_cloud"),
             ("_x_", "&#95;x&#95;"),
             ("a|b", "a&#124;b"),
-            ("a\nb", "a\u{fffd}b"),
+            ("a\nb", "a b"),
+            ("a\u{1b}b\n", "a\u{fffd}b"),
             ("&lt;", "&#38;lt;"),
         ] {
             assert_eq!(plain(text), shown);
         }
+    }
+
+    #[test]
+    fn a_description_is_whole_and_a_book_is_not() {
+        let sentences = "One sentence of several. ".repeat(20);
+        assert_eq!(plain(&sentences), sentences.trim_end());
+        assert_eq!(plain(&"x".repeat(2_000)).chars().count(), MOST_CHARACTERS + 1);
     }
 
     #[test]
