@@ -1,5 +1,7 @@
 //! Which figures there are: names, units, labels.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fmt;
 
 use prometheus_client::collector::Collector;
@@ -39,6 +41,8 @@ struct Family {
     unit: Option<Unit>,
     kind: MetricType,
     series: Vec<(Labels, Value)>,
+    /// Where in `series` the labels are: a result may have thousands.
+    places: HashMap<Labels, usize>,
 }
 
 #[derive(Debug)]
@@ -292,7 +296,7 @@ impl Families {
         kind: MetricType,
     ) -> &mut Family {
         let place = self.0.iter().position(|family| family.name == name).unwrap_or_else(|| {
-            self.0.push(Family { name, help, unit, kind, series: Vec::new() });
+            self.0.push(Family { name, help, unit, kind, series: Vec::new(), places: HashMap::new() });
             self.0.len() - 1
         });
         &mut self.0[place]
@@ -329,7 +333,8 @@ impl Family {
 
     /// Adds to the histogram of these labels.
     fn merge(&mut self, place: Labels, distribution: &Distribution) {
-        match self.series.iter_mut().find(|(labels, _)| *labels == place) {
+        let there = self.places.get(&place).and_then(|place| self.series.get_mut(*place));
+        match there {
             Some((_, Value::Histogram(there))) => there.merge(distribution),
             _ => self.push(place, Value::Histogram(Box::new(distribution.clone()))),
         }
@@ -337,7 +342,9 @@ impl Family {
 
     /// A series that is there twice would make a scraper refuse all of them.
     fn push(&mut self, labels: Labels, value: Value) {
-        if self.series.iter().all(|(taken, _)| *taken != labels) {
+        if let Entry::Vacant(place) = self.places.entry(labels) {
+            let labels = place.key().clone();
+            place.insert(self.series.len());
             self.series.push((labels, value));
         }
     }
