@@ -33,7 +33,7 @@ fn summary(page: &Page, name: &str, rollout: &RolloutProgress) -> Vec<String> {
     let counts = &rollout.counts;
     let mut parts = vec![
         format!("{} {state}", printable(name)),
-        format!("told {} of {}", human_count(counts.released), human_count(rollout.devices)),
+        format!("told {} of {}", human_count(counts.notified), human_count(rollout.devices)),
         format!(
             "succeeded {} ({})",
             human_count(counts.good_devices()),

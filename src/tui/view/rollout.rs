@@ -65,7 +65,7 @@ fn summary(picture: &Picture, rollout: &RolloutProgress, is_one_of_several: bool
         rollout.state.name().replace('_', " "),
         format!("{} of {} devices", human_count(counts.good_devices()), human_count(rollout.devices)),
         format!("{} not ok", human_count(counts.bad_devices())),
-        format!("{} told", human_count(counts.released)),
+        format!("{} told", human_count(counts.notified)),
         format!("{} retries", human_count(counts.retries)),
         format!("{} late", human_count(counts.late_successes)),
     ];
@@ -129,7 +129,7 @@ fn row(batch: &BatchProgress) -> [String; HEADS.len()] {
     [
         name,
         human_count(batch.devices),
-        human_count(counts.released),
+        human_count(counts.notified),
         human_count(counts.good_devices()),
         human_count(counts.bad_devices()),
         human_count(counts.retries),

@@ -126,7 +126,7 @@ fn rollout(name: &str, rollout: &crate::report::result::RolloutResult) -> Rollou
     let of_all = |count: u64| format!("{} ({})", human_count(count), share(count, rollout.devices));
     let mut facts = vec![
         Fact::new("devices", human_count(rollout.devices)),
-        Fact::new("told", of_all(counts.released)),
+        Fact::new("told", of_all(counts.notified)),
         Fact::new("succeeded", of_all(counts.devices_succeeded)),
     ];
     let ends = [
