@@ -83,7 +83,7 @@ fn rows(picture: &Picture, columns: &Columns) -> Vec<Row> {
     rows.push(row("devices online", human_count(last.map_or(0, |second| second.online)), &|c| c.online));
     let lag = last.and_then(|second| second.schedule_lag_us_p99.max(second.device_lag_us_p99));
     rows.push(row("generator lag p99", time(lag), &|column| column.lag_us_p99.unwrap_or(0)));
-    rows.push(row("generator CPU", cpu(snapshot.cpu.busiest_shard), &|c| thousandths(c.generator)));
+    rows.push(row("busiest thread CPU", cpu(snapshot.cpu.busiest_shard), &|c| thousandths(c.generator)));
     if columns.all.iter().any(|column| column.backend > 0.0) {
         rows.push(row("backend CPU", cpu(snapshot.cpu.backend), &|column| thousandths(column.backend)));
     }
