@@ -11,6 +11,7 @@ mod check;
 mod compare;
 mod console;
 mod devices;
+mod display;
 mod docs;
 mod findings;
 mod github;
@@ -138,7 +139,8 @@ struct RunArguments {
     /// Time between progress lines when there is no screen.
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = interval, env = "FLEETSIM_INTERVAL")]
     interval: Duration,
-    /// Begin paused: the fleet connects, and the load waits until somebody resumes it (space on the screen).
+    /// Begin paused: the fleet connects, and the load waits until somebody resumes it (space on the screen,
+    /// or the live page with --web-control).
     #[arg(long, env = "FLEETSIM_PAUSED", value_parser = truth)]
     paused: bool,
     /// Print no progress, only the summary and errors.

@@ -10,6 +10,7 @@ use crate::report::{self, RunResult};
 
 use super::console::Console;
 use super::findings::escaped;
+use super::outputs::made;
 
 /// GitHub drops the summary of a step that is larger.
 const MAX_SUMMARY: u64 = 1024 * 1024;
@@ -17,7 +18,8 @@ const MAX_SUMMARY: u64 = 1024 * 1024;
 /// Tells GitHub of a run, where that is who listens.
 pub(super) fn tell(result: &RunResult, console: Console) {
     if let Some(path) = env::var_os("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty())
-        && let Err(error) = append(Path::new(&path), &report::markdown(result))
+        && let Some(page) = made("the job summary", console, || report::markdown(result))
+        && let Err(error) = append(Path::new(&path), &page)
     {
         console.err(&format!("warning: the job summary (GITHUB_STEP_SUMMARY) was not written: {error}"));
     }

@@ -3,6 +3,7 @@
 //! All are made of the result's tree. They are found unwritable before a run, and each is written whatever becomes
 //! of the others: a bug in one picture takes no figures with it.
 
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Component, Path, PathBuf};
 
@@ -128,6 +129,14 @@ impl OutputArguments {
             console.err("error: only one output can go to standard output (`-`)");
             return Exit::Usage;
         }
+        if let Some(path) = self.written_twice(names) {
+            console.err(&format!(
+                "error: {} would be written twice, and the first result lost: give scenarios names that differ \
+                 (`name`), and outputs files of their own",
+                path.display()
+            ));
+            return Exit::Usage;
+        }
         let mut exit = Exit::Ok;
         let mut refuse = |error: &OutputError| {
             console.err(&format!("error: {error}"));
@@ -149,6 +158,24 @@ impl OutputArguments {
         exit
     }
 
+    /// A file that two runs, or two outputs, would both write.
+    fn written_twice(&self, names: &[&dyn Fn(&Path) -> PathBuf]) -> Option<PathBuf> {
+        let mut taken = BTreeMap::new();
+        for (run, name) in names.iter().enumerate() {
+            for (output, path) in self.files() {
+                // `./a` is `a`. A device or a pipe takes whatever comes.
+                let path: PathBuf =
+                    name(&path).components().filter(|part| *part != Component::CurDir).collect();
+                let keeps = !path.exists() || path.is_file();
+                let first = *taken.entry(path.clone()).or_insert((run, output));
+                if keeps && first != (run, output) {
+                    return Some(path);
+                }
+            }
+        }
+        None
+    }
+
     /// Writes all of them. `name` makes the file's name of the given one; `scenario` is where the scenario
     /// file lies, if it is known.
     pub fn write(
@@ -161,7 +188,7 @@ impl OutputArguments {
         let mut written = Written { exit: Exit::Ok, paths: Vec::new() };
         for (output, path) in self.files() {
             let path = name(&path);
-            let Some(text) = rendered(output, result, console) else {
+            let Some(text) = made(output.file_name(), console, || output.text(result)) else {
                 written.exit = written.exit.or(Exit::Software);
                 continue;
             };
@@ -177,7 +204,7 @@ impl OutputArguments {
             bring_along(&result.scenario.resolved, scenario, folder, console);
         }
         if let Some(output) = self.stdout() {
-            match rendered(output, result, console) {
+            match made(output.file_name(), console, || output.text(result)) {
                 Some(text) => console.out(&format!("{}\n", text.trim_end())),
                 None => written.exit = written.exit.or(Exit::Software),
             }
@@ -217,37 +244,43 @@ impl OutputArguments {
     }
 }
 
-/// The text of an output; nothing, and a word on it, if making it fails.
-fn rendered(output: Output, result: &RunResult, console: Console) -> Option<String> {
-    let text = catch_unwind(AssertUnwindSafe(|| output.text(result)));
-    if text.is_err() {
-        let name = output.file_name();
-        console.err(&format!("error: {name} could not be made: this is a bug of fleetsim, see above"));
+/// What is made of a run; nothing, and a word on it, if a bug of ours keeps it from being made.
+pub(super) fn made<T>(what: &str, console: Console, make: impl FnOnce() -> T) -> Option<T> {
+    let done = catch_unwind(AssertUnwindSafe(make));
+    if done.is_err() {
+        console.err(&format!("error: {what} could not be made: this is a bug of fleetsim, see above"));
     }
-    text.ok()
+    done.ok()
 }
 
 /// Copies the files that a scenario names beside the resolved one, so that it can be checked and run from there.
-/// Those that lie elsewhere stay where they are: nothing is written outside the folder.
+/// Those that lie elsewhere stay where they are: nothing is written outside the folder, nor over a file that
+/// may be somebody's. Each that is not there is told.
 fn bring_along(resolved: &serde_json::Value, scenario: &Path, folder: &Path, console: Console) {
     let files = Folder::of(scenario);
     for name in report::named_files(resolved) {
         let is_below = Path::new(&name).components().all(|part| matches!(part, Component::Normal(_)));
         let there = folder.join(&name);
-        if !is_below || there.exists() {
-            continue;
-        }
-        let copied = files
-            .read(&name, MOST_NAMED)
-            .map_err(|_| "it cannot be read any more".to_owned())
-            .and_then(|bytes| {
-                let parent = there.parent().unwrap_or(folder);
-                std::fs::create_dir_all(parent)
-                    .and_then(|()| std::fs::write(&there, bytes))
-                    .map_err(|error| error.to_string())
-            });
+        let copied = if is_below {
+            let read = files.read(&name, MOST_NAMED).map_err(|_| "it cannot be read any more".to_owned());
+            read.and_then(|bytes| copy(&bytes, &there))
+        } else {
+            Err("it lies outside the scenario's folder".to_owned())
+        };
         if let Err(reason) = copied {
             console.err(&format!("warning: {name} is not beside scenario.resolved.yaml: {reason}"));
         }
     }
+}
+
+/// Puts a file where none is; one that is there already has to be the same.
+fn copy(bytes: &[u8], there: &Path) -> Result<(), String> {
+    match std::fs::read(there) {
+        Ok(found) if found == bytes => return Ok(()),
+        Ok(_) => return Err("another file has its name there: remove it, or name another folder".to_owned()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error.to_string()),
+    }
+    let made = there.parent().map_or(Ok(()), std::fs::create_dir_all);
+    made.and_then(|()| std::fs::write(there, bytes)).map_err(|error| error.to_string())
 }

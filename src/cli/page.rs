@@ -47,6 +47,16 @@ pub(super) struct PageArguments {
 }
 
 impl PageArguments {
+    /// Where it is asked for.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.web
+    }
+
+    /// Whether somebody can pause and resume a run from it.
+    pub fn can_steer(&self) -> bool {
+        self.web.is_some() && self.web_control
+    }
+
     /// Starts the page, if there is to be one, and says where it is.
     pub fn start(
         &self,

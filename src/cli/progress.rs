@@ -1,6 +1,5 @@
-//! Progress lines for a run without a screen, on a thread of their own: a slow pipe slows nothing.
+//! Progress lines for a run without a screen.
 
-use std::thread;
 use std::time::Duration;
 
 use crate::report;
@@ -9,7 +8,7 @@ use crate::stats::{Phase, Snapshot};
 
 use super::console::Console;
 
-/// Prints as [`spawn`] does, on the calling thread.
+/// Prints events as they come and a line every `interval`, until the run's sender is gone.
 pub(super) fn print(mut snapshots: Snapshots, interval: Duration, console: Console) {
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().build() else { return };
     runtime.block_on(async move {
@@ -21,17 +20,6 @@ pub(super) fn print(mut snapshots: Snapshots, interval: Duration, console: Conso
             }
         }
     });
-}
-
-/// Prints events as they come and a line every `interval`, until the run's sender is gone.
-pub(super) fn spawn(
-    snapshots: Snapshots,
-    interval: Duration,
-    console: Console,
-) -> std::io::Result<thread::JoinHandle<()>> {
-    thread::Builder::new()
-        .name("fleetsim-progress".to_owned())
-        .spawn(move || print(snapshots, interval, console))
 }
 
 struct Printer {

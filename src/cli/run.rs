@@ -3,24 +3,22 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::thread;
 
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
 
 use crate::control::{Control, Stop};
 use crate::exit::Exit;
 use crate::report::{self, RunReport, RunResult};
-use crate::run::{self, Options, Snapshots};
-use crate::scenario::{Load, Scenario};
+use crate::run::{self, Options};
+use crate::scenario::Scenario;
 use crate::seed::Seed;
-use crate::tui;
-use crate::verdict;
 
 use super::baseline::Baseline;
 use super::console::Console;
+use super::display::{Display, shows_screen};
 use super::inputs::Loader;
-use super::{RunArguments, ScreenTheme, Summary, When, github, metrics, page, paused, progress};
+use super::outputs::made;
+use super::{RunArguments, Summary, When, github, metrics, page, paused};
 
 pub(super) fn run(arguments: &RunArguments, console: Console) -> Exit {
     run_all(arguments, console, |_| Ok(()))
@@ -86,15 +84,30 @@ fn run_all(
         return exit;
     }
     if arguments.paused
-        && let Some(text) = paused::refusal(&scenarios, arguments.virtual_time, shows_screen(arguments))
+        && let Some(text) = paused::refusal(
+            &scenarios,
+            arguments.virtual_time,
+            shows_screen(arguments) || arguments.page.can_steer(),
+        )
     {
         console.err(&format!("error: {text}"));
+        return Exit::Usage;
+    }
+    if arguments.tui == When::On && arguments.outputs.to_stdout() {
+        console.err(
+            "error: the screen (--tui on) and an output (`-`) cannot both have standard output: name a file, or \
+             leave out one of them",
+        );
         return Exit::Usage;
     }
     let baseline = match Baseline::read(arguments, &scenarios, console) {
         Ok(baseline) => baseline,
         Err(exit) => return exit,
     };
+    let free = metrics::addresses_are_free(arguments, console);
+    if free != Exit::Ok {
+        return free;
+    }
     let several = scenarios.len() > 1;
     let mut created = Vec::new();
     for (path, scenario) in arguments.scenarios.iter().zip(scenarios) {
@@ -225,12 +238,12 @@ fn one(
     let (sender, snapshots) = watch::channel(None);
     let server = match metrics::serve(scenario, seed, snapshots.clone(), arguments, console) {
         Ok(server) => server,
-        Err(exit) => return (exit, None),
+        Err(exit) => return taken(exit, control),
     };
     let live =
         match arguments.page.start(scenario, seed.0, arguments.virtual_time, &snapshots, control, console) {
             Ok(live) => live,
-            Err(exit) => return (exit, None),
+            Err(exit) => return taken(exit, control),
         };
     let display = Display::start(scenario, seed, snapshots, arguments, control, console);
     // A bug of ours must not take the terminal, or the word about it, with it.
@@ -238,22 +251,36 @@ fn one(
     drop(sender);
     display.end();
     let Ok(report) = report else {
+        display.join();
         console.err("error: fleetsim itself failed; the message above says where. No result was made.");
         return (Exit::Software, None);
     };
     created.extend(report.created_commands.iter().cloned());
-    let result = report::run_result(&report);
+    let Some(result) = made("the result", console, || report::run_result(&report)) else {
+        display.join();
+        return (Exit::Software, None);
+    };
     page::finish(live, &result, console);
-    let exit = finish(&report, &result, arguments, of, turn, console);
-    if let Some(server) = server.filter(|_| !report.stopped) {
-        metrics::hold(server, arguments.metrics_hold);
+    let exit = finish(&report, &result, display, arguments, of, turn, console);
+    if let Some(server) = server.filter(|_| !report.stopped)
+        && metrics::hold(server, arguments.metrics_hold)
+    {
+        // Whoever ends the wait ends the list with it.
+        control.request_stop();
     }
     (exit, Some(result))
+}
+
+/// An address was free before the first run and is not any more: nor is it for the next one, so the list ends.
+fn taken(exit: Exit, control: &Control) -> (Exit, Option<RunResult>) {
+    control.request_stop();
+    (exit, None)
 }
 
 fn finish(
     report: &RunReport,
     result: &RunResult,
+    display: Display,
     arguments: &RunArguments,
     of: Of<'_>,
     turn: Turn,
@@ -265,11 +292,15 @@ fn finish(
     let written = arguments.outputs.write(result, name, Some(of.path), console);
     github::tell(result, console);
     let (style, width) = (console.style(to_stdout), console.width());
-    let summary = match arguments.summary {
+    let summary = made("the summary", console, || match arguments.summary {
         Summary::Compact => report::console(report, style, width),
         Summary::Full => report::console_full(report, style, width),
         Summary::None => String::new(),
-    };
+    });
+    // The summary has its place below the screen, and nothing else waits any more.
+    display.join();
+    let made = if summary.is_some() { Exit::Ok } else { Exit::Software };
+    let summary = summary.unwrap_or_default();
     match &report.problem {
         // Nothing was measured: one line says more than an empty summary.
         Some(problem) if report.snapshot.load_elapsed.is_none() => console.err(&format!("error: {problem}")),
@@ -281,7 +312,7 @@ fn finish(
         let paths: Vec<_> = written.paths.iter().map(|path| path.display().to_string()).collect();
         console.out(&format!(" wrote {}\n", paths.join(" ")));
     }
-    report.exit.or(written.exit)
+    report.exit.or(written.exit).or(made)
 }
 
 /// With several scenarios each result gets its scenario's name, with several runs of one their number:
@@ -296,93 +327,4 @@ fn named_after(path: &Path, scenario: Option<&str>, turn: Turn) -> PathBuf {
     }
     parts.extend(path.extension().map(|extension| extension.to_string_lossy().into_owned()));
     path.with_extension(parts.join("."))
-}
-
-/// What shows a run while it goes on, on a thread of its own.
-struct Display {
-    thread: Option<thread::JoinHandle<()>>,
-    done: CancellationToken,
-}
-
-impl Display {
-    fn start(
-        scenario: &Arc<Scenario>,
-        seed: Seed,
-        snapshots: Snapshots,
-        arguments: &RunArguments,
-        control: &Control,
-        console: Console,
-    ) -> Self {
-        let done = CancellationToken::new();
-        let thread = if shows_screen(arguments) {
-            screen(scenario, seed, snapshots, arguments, control, done.clone(), console).ok()
-        } else if arguments.quiet {
-            None
-        } else {
-            progress::spawn(snapshots, arguments.interval, console).ok()
-        };
-        Self { thread, done }
-    }
-
-    fn end(self) {
-        self.done.cancel();
-        if let Some(thread) = self.thread {
-            // The run's outcome does not depend on who watched it.
-            thread.join().ok();
-        }
-    }
-}
-
-fn shows_screen(arguments: &RunArguments) -> bool {
-    match arguments.tui {
-        When::Auto => tui::available() && !arguments.outputs.to_stdout(),
-        When::On => true,
-        When::Off => false,
-    }
-}
-
-fn screen(
-    scenario: &Arc<Scenario>,
-    seed: Seed,
-    snapshots: Snapshots,
-    arguments: &RunArguments,
-    control: &Control,
-    done: CancellationToken,
-    console: Console,
-) -> std::io::Result<thread::JoinHandle<()>> {
-    let target = scenario.target_words();
-    let context = tui::Context {
-        scenario: scenario.name.clone(),
-        target: if arguments.virtual_time { format!("{target}, virtual time") } else { target },
-        seed: seed.0,
-        devices: scenario.device_count(),
-        feedback: feedback(scenario),
-    };
-    let options = tui::Options {
-        fps: arguments.fps,
-        mono: arguments.theme == ScreenTheme::Mono || console.is_colourless(),
-        save_to: arguments.outputs.folder().unwrap_or(Path::new(".")).to_owned(),
-    };
-    let (scenario, control, interval) = (Arc::clone(scenario), control.clone(), arguments.interval);
-    thread::Builder::new().name("fleetsim-screen".to_owned()).spawn(move || {
-        let judge = |snapshot: &crate::stats::Snapshot| verdict::judge(&scenario, snapshot);
-        if let Err(error) = tui::run(context, &options, snapshots.clone(), judge, &control, &done) {
-            console.err(&format!("warning: no screen: {error}; the run goes on (Ctrl-C stops it)"));
-            // Nobody else could.
-            control.resume();
-            progress::print(snapshots, interval, console);
-        }
-    })
-}
-
-/// What the load has beside its plan: which panes the screen has.
-fn feedback(scenario: &Scenario) -> tui::Feedback {
-    let any = |is: fn(&Load) -> bool| scenario.workloads.iter().any(|workload| is(&workload.load));
-    if any(|load| matches!(load, Load::Capacity(_))) {
-        tui::Feedback::Capacity
-    } else if any(|load| matches!(load, Load::Rollout(_))) {
-        tui::Feedback::Rollout
-    } else {
-        tui::Feedback::None
-    }
 }

@@ -12,7 +12,7 @@ pub fn resolved_scenario(result: &RunResult) -> String {
         all.insert("seed".to_owned(), result.run.seed.into());
     }
     format!(
-        "# As it was run, with every default and the seed. Files that it names lie beside it; passwords are not in it.\n{}",
+        "# As it was run, with every default and the seed. Files that it names below its folder lie beside\n# it; passwords are not in it.\n{}",
         yaml_text(&resolved)
     )
 }

@@ -175,6 +175,58 @@ fn several_scenarios_and_several_runs_have_outputs_of_their_own() {
 }
 
 #[test]
+fn an_output_that_would_be_written_twice_is_refused_before_the_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let one = file(folder.path(), "one.yaml", &small("1s"));
+    let other = file(folder.path(), "other.yaml", &small("1s"));
+    let (out, json) = (folder.path().join("out"), folder.path().join("result"));
+    let (out, json) = (out.to_str().unwrap(), json.to_str().unwrap());
+    for arguments in [&[&one, &other, "--out-dir", out][..], &[&one, "--json", json, "--md", json]] {
+        let output = fleetsim(&[&["run", "--virtual-time", "-q"], arguments].concat());
+        assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
+        assert!(text(&output.stderr).contains("would be written twice"), "{}", text(&output.stderr));
+    }
+    assert!(!Path::new(json).exists());
+}
+
+#[test]
+fn an_address_that_is_taken_is_found_before_the_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = file(folder.path(), "small.yaml", &small("1s"));
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    for flag in ["--metrics", "--web"] {
+        let output = fleetsim(&["run", &path, "--virtual-time", &format!("{flag}={address}")]);
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(69), "{said}");
+        assert!(said.contains(&format!("cannot listen on {address} (`{flag}`)")), "{said}");
+        assert_eq!(said.trim().lines().count(), 1, "nothing has begun: {said}");
+    }
+}
+
+#[test]
+fn files_that_are_not_brought_along_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let below = folder.path().join("below");
+    fs::create_dir(&below).unwrap();
+    file(folder.path(), "payload.json", "{}");
+    file(&below, "times.csv", "took\n3.5\n7\n");
+    let scenario = small("1s")
+        .replace("delay: 10ms", "delay: { empirical: { file: times.csv, unit: ms } }")
+        .replace("timeout: 20s", "timeout: 20s, payload_file: ../payload.json");
+    let path = file(&below, "small.yaml", &scenario);
+    let out = folder.path().join("out");
+    fs::create_dir(&out).unwrap();
+    fs::write(out.join("times.csv"), "another").unwrap();
+    let output = fleetsim(&["run", &path, "--virtual-time", "-q", "--out-dir", out.to_str().unwrap()]);
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(said.contains("../payload.json is not beside scenario.resolved.yaml"), "{said}");
+    assert!(said.contains("times.csv is not beside scenario.resolved.yaml: another file"), "{said}");
+    assert_eq!(fs::read_to_string(out.join("times.csv")).unwrap(), "another");
+}
+
+#[test]
 fn one_output_can_go_to_standard_output() {
     let folder = tempfile::tempdir().unwrap();
     let path = file(folder.path(), "small.yaml", &small("1s"));
@@ -190,6 +242,9 @@ fn one_output_can_go_to_standard_output() {
         assert!(text(&output.stdout).starts_with(begin), "{flag}: {}", text(&output.stdout));
         assert!(text(&output.stderr).contains("PASSED"), "the summary goes to standard error");
     }
+    let output = fleetsim(&["run", &path, "--virtual-time", "--json", "-", "--tui", "on"]);
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("cannot both have standard output"), "{}", text(&output.stderr));
     let output = fleetsim(&["run", &path, "--virtual-time", "--json", "-", "--md", "-"]);
     assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
     assert_eq!(text(&output.stderr).trim().lines().count(), 1, "{}", text(&output.stderr));
