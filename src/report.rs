@@ -1,12 +1,13 @@
 //! What a finished run says: [`RunReport`] and its renderings.
 //!
 //! `console` is for people, `result` is the canonical `result.json`, `progress` the line that is printed while a
-//! run goes on, `compare` sets results side by side. `html`, `markdown`, `junit`, `hlog` and `metrics` are made of
+//! run goes on, `compare` sets results side by side (`against`: for CI systems). `html`, `markdown`, `junit`, `hlog` and `metrics` are made of
 //! the result's tree, so that they can be made again of the file; `running` is that tree while a run goes on. A new
 //! output is one file here. Nothing here decides: thresholds and validity are judged in `verdict`, the exit code in
 //! `run`.
 
 mod accounting;
+mod against;
 mod buckets;
 mod compare;
 mod console;
@@ -33,13 +34,14 @@ use crate::stats::Snapshot;
 use crate::verdict::Verdict;
 
 pub use accounting::totals_add_up;
+pub use against::Against;
 pub use buckets::{Bucket, log_buckets};
 pub use compare::{Comparison, Limits, compare, comparison_text, is_readable, objections, spread_text};
 pub use console::{Style, console, console_full};
 pub use hlog::latency_log;
 pub use html::{Charts, Live, Sections, Series, Timings, html, page, width_for};
-pub use junit::junit;
-pub use markdown::markdown;
+pub use junit::{junit, junit_against};
+pub use markdown::{against_text, markdown, markdown_against};
 pub use metrics::{Format as MetricsFormat, Metrics};
 pub use progress::{decided, due, event_line, is_warming_up, open, progress_line};
 pub use resolved::{named_files, resolved_scenario};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::exit::Exit;
-use crate::report::{self, Limits, RunResult};
+use crate::report::{self, Against, Limits, RunResult};
 use crate::scenario::Scenario;
 
 use super::console::Console;
@@ -59,17 +59,25 @@ impl Baseline {
     }
 
     /// Compares and tells; `exit` is how the runs ended by themselves.
-    pub fn judge(&self, results: &[RunResult], exit: Exit, tell: impl Fn(&str), console: Console) -> Exit {
+    pub fn judge(
+        &self,
+        results: &[RunResult],
+        exit: Exit,
+        tell: impl Fn(&str),
+        console: Console,
+    ) -> (Exit, Against) {
         let objections = report::objections(&self.results, results);
         if results.is_empty() || !objections.is_empty() {
             for objection in &objections {
                 console.err(&format!("not compared with the baseline: {objection}"));
             }
             // Why a run says nothing is in its own code.
-            return if exit == Exit::Ok { Exit::Data } else { exit };
+            let exit = if exit == Exit::Ok { Exit::Data } else { exit };
+            return (exit, Against::refused(&objections));
         }
         let comparison = report::compare(&self.results, results, &self.limits);
-        tell(&report::comparison_text(&comparison));
-        if comparison.has_regressed() { Exit::Regression } else { Exit::Ok }
+        let against = Against::of(&comparison);
+        tell(&against.text);
+        (if comparison.has_regressed() { Exit::Regression } else { Exit::Ok }, against)
     }
 }

@@ -6,7 +6,7 @@ use std::fs::OpenOptions;
 use std::io::{self, Write as _};
 use std::path::Path;
 
-use crate::report::{self, RunResult};
+use crate::report::{self, Against, RunResult};
 
 use super::console::Console;
 use super::findings::escaped;
@@ -17,16 +17,25 @@ const MAX_SUMMARY: u64 = 1024 * 1024;
 
 /// Tells GitHub of a run, where that is who listens.
 pub(super) fn tell(result: &RunResult, console: Console) {
-    if let Some(path) = env::var_os("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty())
-        && let Some(page) = made("the job summary", console, || report::markdown(result))
-        && let Err(error) = append(Path::new(&path), &page)
-    {
-        console.err(&format!("warning: the job summary (GITHUB_STEP_SUMMARY) was not written: {error}"));
-    }
+    add_to_summary(|| report::markdown(result), console);
     if env::var("GITHUB_ACTIONS").is_ok_and(|value| value == "true") {
         for warning in warnings(result) {
             console.err(&warning);
         }
+    }
+}
+
+/// Tells GitHub how the runs stand to their baseline.
+pub(super) fn tell_against(against: &Against, console: Console) {
+    add_to_summary(|| report::against_text(against), console);
+}
+
+fn add_to_summary(page: impl FnOnce() -> String, console: Console) {
+    if let Some(path) = env::var_os("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty())
+        && let Some(page) = made("the job summary", console, page)
+        && let Err(error) = append(Path::new(&path), &page)
+    {
+        console.err(&format!("warning: the job summary (GITHUB_STEP_SUMMARY) was not written: {error}"));
     }
 }
 

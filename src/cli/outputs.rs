@@ -10,7 +10,7 @@ use std::path::{Component, Path, PathBuf};
 use clap::Args;
 
 use crate::exit::Exit;
-use crate::report::{self, OutputError, RunResult};
+use crate::report::{self, Against, OutputError, RunResult};
 use crate::scenario::{Files as _, Folder};
 
 use super::console::Console;
@@ -210,6 +210,34 @@ impl OutputArguments {
             }
         }
         written
+    }
+
+    /// Writes those again that say how the run stands to its baseline: pages of CI systems show nothing else of it.
+    /// What has gone to standard output is gone.
+    pub fn write_against(
+        &self,
+        result: &RunResult,
+        against: &Against,
+        name: impl Fn(&Path) -> PathBuf,
+        console: Console,
+    ) -> Exit {
+        let mut exit = Exit::Ok;
+        for (output, path) in self.files() {
+            let text: fn(&RunResult, &Against) -> String = match output {
+                Output::Markdown => report::markdown_against,
+                Output::Junit => report::junit_against,
+                _ => continue,
+            };
+            let Some(text) = made(output.file_name(), console, || text(result, against)) else {
+                exit = exit.or(Exit::Software);
+                continue;
+            };
+            if let Err(error) = report::write_result(&name(&path), &text) {
+                console.err(&format!("error: {error}"));
+                exit = exit.or(Exit::CantCreate);
+            }
+        }
+        exit
     }
 
     /// The files that are asked for, under the name of a single run.

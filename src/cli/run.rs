@@ -176,12 +176,14 @@ fn repeated(
     let mut exit = Exit::Ok;
     let mut results = Vec::new();
     let mut created = Vec::new();
+    let mut last = Turn { number: 1, times };
     for number in 1..=times {
         let turn = Turn { number, times };
         let (done, result) = one(of, seed, arguments, turn, (control, &mut created), console);
         exit = exit.or(done);
-        if times > 1 || baseline.is_some() {
-            results.extend(result);
+        if let Some(result) = result.filter(|_| times > 1 || baseline.is_some()) {
+            results.push(result);
+            last = turn;
         }
         if control.stop() > Stop::No {
             break;
@@ -193,10 +195,16 @@ fn repeated(
     if arguments.summary != Summary::None && !spread.is_empty() {
         tell(&spread);
     }
-    let exit = match baseline {
-        Some(baseline) => exit.or(baseline.judge(&results, exit, tell, console)),
-        None => exit,
-    };
+    if let Some(baseline) = baseline {
+        let (judged, against) = baseline.judge(&results, exit, tell, console);
+        exit = exit.or(judged);
+        github::tell_against(&against, console);
+        // Of several runs the last one has it, as all of them are compared together.
+        if let Some(result) = results.last() {
+            let name = |path: &Path| named_after(path, of.several.then_some(scenario.name.as_str()), last);
+            exit = exit.or(arguments.outputs.write_against(result, &against, name, console));
+        }
+    }
     (exit, created)
 }
 

@@ -8,10 +8,20 @@ use std::time::Duration;
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
+use super::against::Against;
 use super::result::{RunResult, ThresholdResult};
 
 /// The report of a run.
 pub fn junit(result: &RunResult) -> String {
+    report(result, None)
+}
+
+/// The same with a case for how the run stands to its baseline.
+pub fn junit_against(result: &RunResult, against: &Against) -> String {
+    report(result, Some(against))
+}
+
+fn report(result: &RunResult, against: Option<&Against>) -> String {
     let name = result.scenario.name.as_str();
     let time = Duration::try_from_secs_f64(result.run.duration_s).unwrap_or_default();
     let mut suite = TestSuite::new(name);
@@ -37,6 +47,14 @@ pub fn junit(result: &RunResult) -> String {
     }
     if let Some(status) = whole(result, all_well) {
         suite.add_test_case(test_case("the run", status, name));
+    }
+    if let Some(against) = against {
+        let status = match against.passed {
+            Some(true) => TestCaseStatus::success(),
+            Some(false) => failure(&against.words, "baseline"),
+            None => error(&against.words, "baseline"),
+        };
+        suite.add_test_case(test_case("no regression", status, name));
     }
     let mut report = Report::new("fleetsim");
     report.set_time(time).add_test_suite(suite);
@@ -143,6 +161,20 @@ mod tests {
             result.run.problem = problem;
             let text = junit(&result);
             assert!(text.contains("<failure") || text.contains("<error"), "{exit}: {text}");
+        }
+    }
+
+    #[test]
+    fn a_regression_is_a_case_that_fails() {
+        let result = run_result(&sample::report(sample::done(), Exit::Ok));
+        for (passed, mark) in [(Some(true), "/>"), (Some(false), "<failure"), (None, "<error")] {
+            let against = Against { passed, words: "p99 is slower".to_owned(), text: String::new() };
+            let text = junit_against(&result, &against);
+            let case = text.split_once("name=\"no regression\"").unwrap().1;
+            assert!(
+                case.contains(mark) && case.contains("p99 is slower") == (passed != Some(true)),
+                "{case}"
+            );
         }
     }
 

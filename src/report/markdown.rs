@@ -6,12 +6,13 @@
 mod details;
 mod text;
 
+use super::against::Against;
 use super::result::{Accounting, RunResult};
 use super::words::{self, SEPARATOR, share};
 use crate::stats::Class;
 use crate::units::{human_count, human_micros};
 
-use text::{Page, plain, put};
+use text::{Page, code, plain, put};
 
 /// GitHub drops a job summary of more than 1 MiB; several runs of one job share it.
 const MAX_BYTES: usize = 128 * 1024;
@@ -27,6 +28,21 @@ pub fn markdown(result: &RunResult) -> String {
         page.add(&section);
     }
     page.finish()
+}
+
+/// The page of a run with how it stands to its baseline below it.
+pub fn markdown_against(result: &RunResult, against: &Against) -> String {
+    format!("{}\n{}", markdown(result), against_text(against))
+}
+
+/// How a run stands to its baseline; a section of its own.
+pub fn against_text(against: &Against) -> String {
+    let sign = match against.passed {
+        Some(true) => "✅",
+        Some(false) => "❌",
+        None => "⚠️",
+    };
+    format!("### {sign} Against the baseline: {}\n\n{}", plain(&against.words), code("text", &against.text))
 }
 
 fn head(result: &RunResult) -> String {

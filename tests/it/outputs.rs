@@ -205,6 +205,28 @@ fn an_address_that_is_taken_is_found_before_the_run() {
 }
 
 #[test]
+fn the_pages_of_ci_systems_say_how_a_run_stands_to_its_baseline() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = file(folder.path(), "small.yaml", &small("60s"));
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let base = fleetsim(&["run", &path, "--virtual-time", "-q", "--json", &at("base.json")]);
+    assert_eq!(base.status.code(), Some(0), "{}", text(&base.stderr));
+    let summary = file(folder.path(), "job.md", "");
+    let output = command(&["run", &path, "--virtual-time", "-q", "--baseline", &at("base.json")])
+        .args(["--out-dir", &at("out")])
+        .env("GITHUB_STEP_SUMMARY", &summary)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    for page in [at("out/summary.md"), summary] {
+        let page = fs::read_to_string(page).unwrap();
+        assert!(page.contains("### ✅ Against the baseline: no regression"), "{page}");
+    }
+    let junit = fs::read_to_string(at("out/junit.xml")).unwrap();
+    assert!(junit.contains("name=\"no regression\""), "{junit}");
+}
+
+#[test]
 fn files_that_are_not_brought_along_are_told() {
     let folder = tempfile::tempdir().unwrap();
     let below = folder.path().join("below");
