@@ -7,6 +7,8 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
+use std::thread;
 use std::time::Duration;
 
 use fleetsim::exit::Exit;
@@ -205,6 +207,37 @@ fn an_address_that_is_taken_is_found_before_the_run() {
 }
 
 #[test]
+fn a_signal_while_the_last_figures_are_held_ends_the_list() {
+    let folder = tempfile::tempdir().unwrap();
+    let one = file(folder.path(), "one.yaml", &small("1s"));
+    let other = file(folder.path(), "other.yaml", &small("1s").replace("name: small", "name: other"));
+    let mut child = command(&["run", &one, &other, "--virtual-time", "--metrics", "127.0.0.1:0"])
+        .args(["--metrics-hold", "10m", "--tui", "off"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    assert!(said.any(|line| line.contains("PASSED")), "the first run has its summary");
+    let (rest, ended) = sync_channel(1);
+    let reader = thread::spawn(move || rest.send(said.collect::<Vec<_>>()).unwrap());
+    let pid = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+    // The wait begins a moment after the summary: who is not heard asks again.
+    let rest = loop {
+        kill_process(pid, Signal::INT).unwrap();
+        if let Ok(rest) = ended.recv_timeout(Duration::from_millis(200)) {
+            break rest;
+        }
+    };
+    reader.join().unwrap();
+    assert!(!rest.iter().any(|line| line.contains("PASSED")), "{rest:?}");
+    child.wait().unwrap();
+    let mut errors = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
+    assert!(!errors.contains("other: 10 devices"), "{errors}");
+}
+
+#[test]
 fn the_pages_of_ci_systems_say_how_a_run_stands_to_its_baseline() {
     let folder = tempfile::tempdir().unwrap();
     let path = file(folder.path(), "small.yaml", &small("60s"));
@@ -229,23 +262,21 @@ fn the_pages_of_ci_systems_say_how_a_run_stands_to_its_baseline() {
 #[test]
 fn files_that_are_not_brought_along_are_told() {
     let folder = tempfile::tempdir().unwrap();
-    let below = folder.path().join("below");
+    let (below, out) = (folder.path().join("below"), folder.path().join("out"));
     fs::create_dir(&below).unwrap();
-    file(folder.path(), "payload.json", "{}");
-    file(&below, "times.csv", "took\n3.5\n7\n");
-    let scenario = small("1s")
-        .replace("delay: 10ms", "delay: { empirical: { file: times.csv, unit: ms } }")
-        .replace("timeout: 20s", "timeout: 20s, payload_file: ../payload.json");
-    let path = file(&below, "small.yaml", &scenario);
-    let out = folder.path().join("out");
     fs::create_dir(&out).unwrap();
-    fs::write(out.join("times.csv"), "another").unwrap();
-    let output = fleetsim(&["run", &path, "--virtual-time", "-q", "--out-dir", out.to_str().unwrap()]);
-    let said = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(0), "{said}");
-    assert!(said.contains("../payload.json is not beside scenario.resolved.yaml"), "{said}");
-    assert!(said.contains("times.csv is not beside scenario.resolved.yaml: another file"), "{said}");
-    assert_eq!(fs::read_to_string(out.join("times.csv")).unwrap(), "another");
+    for (folder, content) in [(folder.path(), "took\n3\n"), (&below, "took\n7\n"), (&out, "another")] {
+        file(folder, "times.csv", content);
+    }
+    for (name, why) in [("times.csv", "another file has its name"), ("../times.csv", "it lies outside")] {
+        let delay = format!("delay: {{ empirical: {{ file: {name}, unit: ms }} }}");
+        let path = file(&below, "small.yaml", &small("1s").replace("delay: 10ms", &delay));
+        let output = fleetsim(&["run", &path, "--virtual-time", "-q", "--out-dir", out.to_str().unwrap()]);
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{said}");
+        assert!(said.contains(&format!("{name} is not beside scenario.resolved.yaml: {why}")), "{said}");
+        assert_eq!(fs::read_to_string(out.join("times.csv")).unwrap(), "another");
+    }
 }
 
 #[test]
