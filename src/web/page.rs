@@ -34,7 +34,7 @@ use frame::Frame;
 
 /// How long a page waits for the first snapshot of a run that has just begun.
 const FIRST_PATIENCE: Duration = Duration::from_secs(10);
-/// How long a browser may take to make room for an update: most need no millisecond.
+/// How long a browser may take to make room for an update, or to send what it asks for: most need no millisecond.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What people may do to the run from the page.
@@ -60,7 +60,7 @@ struct Shared {
     over: watch::Sender<Option<Arc<RunResult>>>,
     permission: Option<Permission>,
     clock: Clock,
-    /// How long a browser may take to make room for an update.
+    /// How long a browser may take to make room for an update, or to send what it asks for.
     patience: Duration,
     /// Made of the newest snapshot that anybody asked for.
     frame: Mutex<Option<Arc<Frame>>>,

@@ -1,10 +1,11 @@
-//! `POST /api/{pause,resume,rate,stop}`: only if the run allows it, and only to those who know its token.
+//! `POST /api/{pause,resume,rate,stop}`: only if the run allows it, and only to those who know its token. Of nobody
+//! else is a body read: whoever sends one slowly would keep one of few connections.
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::body::{Body, to_bytes};
+use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
@@ -27,14 +28,14 @@ struct Rate {
 }
 
 pub(super) fn routes() -> Router<Arc<Shared>> {
-    Router::new().route("/api/{what}", post(ask)).layer(DefaultBodyLimit::max(MOST_BYTES))
+    Router::new().route("/api/{what}", post(ask))
 }
 
 async fn ask(
     State(shared): State<Arc<Shared>>,
     Path(what): Path<String>,
     headers: HeaderMap,
-    body: Bytes,
+    body: Body,
 ) -> Response {
     let Some(permission) = &shared.permission else {
         return refused(StatusCode::NOT_FOUND, "start the run with --web-control to steer it from here");
@@ -42,6 +43,12 @@ async fn ask(
     if !knows_token(&headers, permission) {
         return refused(StatusCode::UNAUTHORIZED, "the token that the run has printed is missing or wrong");
     }
+    let until = shared.clock.now().plus(shared.patience);
+    let body = match shared.clock.timeout_at(until, to_bytes(body, MOST_BYTES)).await {
+        Some(Ok(body)) => body,
+        Some(Err(_)) => return refused(StatusCode::PAYLOAD_TOO_LARGE, "no request needs so many words"),
+        None => return refused(StatusCode::REQUEST_TIMEOUT, "the request did not come to its end in time"),
+    };
     let control = &permission.control;
     let tempo = match what.as_str() {
         "pause" => control.pause(),

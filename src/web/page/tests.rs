@@ -254,6 +254,27 @@ fn without_permission_there_is_nothing_to_steer_with() {
 }
 
 #[test]
+fn a_body_that_never_comes_keeps_no_connection() {
+    let permission = Permission { control: Control::default(), token: "t0ken".to_owned() };
+    for (permission, token, status) in
+        [(None, "t0ken", "404"), (Some(permission.clone()), "wrong", "401"), (Some(permission), "t0ken", "408")]
+    {
+        let (page, _sender) = start(Some(at(3)), permission);
+        let host = page.server.address();
+        let mut stream = connect(
+            &page,
+            &format!(
+                "POST /api/stop HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\nContent-Length: 9\r\n\r\n{{"
+            ),
+        );
+        // The end of the answer is the end of the connection: the rest of the body is not waited for.
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{token}: {answer}");
+    }
+}
+
+#[test]
 fn a_browser_that_takes_nothing_is_let_go_and_counted() {
     let (page, sender) = start(Some(at(900)), None);
     let deaf = Events::open(&page, "", "");
