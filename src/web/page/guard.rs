@@ -1,5 +1,5 @@
 //! Who may ask. Any web page that a person has open can send requests to this machine: by a name of its own that
-//! leads here (DNS rebinding), or across sites. Neither is answered.
+//! leads here (DNS rebinding), or across sites. Neither is answered, but for figures that are open to a network anyway.
 
 use std::net::IpAddr;
 
@@ -15,10 +15,19 @@ pub(super) fn guarded(routes: Router, bound: IpAddr) -> Router {
 }
 
 async fn guard(State(bound): State<IpAddr>, request: Request, next: Next) -> Response {
+    if is_open(request.uri().path(), bound) {
+        return next.run(request).await;
+    }
     match objection(request.headers(), bound) {
         None => next.run(request).await,
         Some(text) => (StatusCode::FORBIDDEN, format!("{text}\n")).into_response(),
     }
+}
+
+/// What scrapers and probes ask for, by whatever name the network gives this machine. On loopback there is no
+/// other name for it, so there it would only help a trick.
+fn is_open(path: &str, bound: IpAddr) -> bool {
+    !bound.is_loopback() && matches!(path, "/metrics" | "/healthz")
 }
 
 /// Why a request is not answered.
@@ -81,6 +90,23 @@ mod tests {
             ("", LOOPBACK, false),
         ] {
             assert_eq!(is_ours(host, bound), ours, "{host} at {bound}");
+        }
+    }
+
+    #[test]
+    fn scrapers_and_probes_of_a_network_may_use_any_name() {
+        for (path, bound, open) in [
+            ("/metrics", ANY, true),
+            ("/healthz", ANY, true),
+            ("/metrics", LOOPBACK, false),
+            ("/healthz", LOOPBACK, false),
+            ("/", ANY, false),
+            ("/events", ANY, false),
+            ("/api/snapshot", ANY, false),
+            ("/api/stop", ANY, false),
+            ("/metrics/", ANY, false),
+        ] {
+            assert_eq!(is_open(path, bound), open, "{path} at {bound}");
         }
     }
 
