@@ -99,7 +99,7 @@ pub struct Mark {
 impl Charts {
     /// The figures of a result.
     pub fn of(result: &RunResult, timings: &Timings<'_>) -> Self {
-        let seconds = result.series.last().map_or(0, |last| last.second + 1);
+        let seconds = result.series.last().map_or(0, |last| last.second.saturating_add(1));
         let series = Series::of(&result.series, width_for(seconds));
         Self::with(result, timings, series)
     }

@@ -112,7 +112,9 @@ impl Series {
 
     /// Adds a second to the newest point.
     fn add(&mut self, second: &Point) {
-        plus(&mut self.n, 1);
+        if let Some(seconds) = self.n.last_mut() {
+            *seconds = seconds.saturating_add(1);
+        }
         plus(&mut self.due, second.due);
         plus(&mut self.started, second.started);
         most(&mut self.in_flight, second.in_flight);
@@ -142,9 +144,10 @@ impl Series {
     }
 }
 
-fn plus<T: std::ops::AddAssign>(column: &mut [T], more: T) {
+/// Counts of a result from outside may be anything: a sum too large stays the largest.
+fn plus(column: &mut [u64], more: u64) {
     if let Some(last) = column.last_mut() {
-        *last += more;
+        *last = last.saturating_add(more);
     }
 }
 
@@ -177,6 +180,6 @@ fn heat_up(cells: &mut Option<(usize, Vec<u64>)>, more: &HeatResult) {
     let offset = from - *begin;
     sums.resize(sums.len().max(offset + counts.len()), 0);
     for (sum, count) in sums[offset..].iter_mut().zip(counts) {
-        *sum += u64::from(*count);
+        *sum = sum.saturating_add(u64::from(*count));
     }
 }

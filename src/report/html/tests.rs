@@ -168,6 +168,33 @@ fn a_failed_run_says_what_did_not_hold() {
 }
 
 #[test]
+fn a_search_that_failed_says_what_did_not_hold_before_its_answer() {
+    let mut result = done();
+    let answer = serde_json::json!({
+        "holds_per_s": 100.0, "broke_at_per_s": null, "generator_lagged_at_per_s": null,
+        "sentence": "It holds 100/s.",
+    });
+    let capacity = serde_json::json!({ "workload": "reboot", "answer": answer, "steps": [] });
+    result.capacity = Some(serde_json::from_value(capacity).unwrap());
+    let page = html(&result);
+    let headline = all_between(&page, "<p class=\"headline\">", "</p>")[0];
+    assert!(headline.starts_with("2 of 3 thresholds did not hold: "), "{headline}");
+    assert!(headline.ends_with(" It holds 100/s."), "{headline}");
+    result.thresholds.iter_mut().for_each(|one| one.passed = Some(true));
+    assert!(html(&result).contains("<p class=\"headline\">It holds 100/s.</p>"));
+}
+
+#[test]
+fn a_result_from_outside_may_have_any_number() {
+    let mut result = done();
+    let last = result.series.last_mut().unwrap();
+    (last.second, last.due, last.started) = (u64::MAX, u64::MAX, u64::MAX);
+    let again = last.clone();
+    result.series.push(again);
+    assert!(html(&result).contains("FAILED"));
+}
+
+#[test]
 fn a_result_of_a_time_without_heat_and_classes_has_a_page() {
     let mut result = done();
     result.heat_edges_us.clear();

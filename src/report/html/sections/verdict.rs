@@ -83,7 +83,14 @@ fn headline(result: &RunResult) -> String {
         }
         _ => {
             let answer = result.capacity.as_ref().and_then(|capacity| capacity.answer.as_ref());
-            answer.map_or_else(|| thresholds(result), |answer| shown(&answer.sentence))
+            let answer = answer.map(|answer| shown(&answer.sentence));
+            // What failed the run comes first: an answer alone would leave the word above it unexplained.
+            let failed = result.thresholds.iter().any(|one| !one.info && one.passed == Some(false));
+            match answer {
+                Some(answer) if failed => format!("{} {answer}", thresholds(result)),
+                Some(answer) => answer,
+                None => thresholds(result),
+            }
         }
     }
 }
