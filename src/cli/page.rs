@@ -9,7 +9,7 @@ use std::sync::Arc;
 use clap::Args;
 use clap::builder::FalseyValueParser;
 
-use crate::clock::{Clock, Instant};
+use crate::clock::{Clock, Instant, VIRTUAL_WALL_BASE_US};
 use crate::control::Control;
 use crate::exit::Exit;
 use crate::report::{RunResult, Running};
@@ -74,7 +74,8 @@ impl PageArguments {
         };
         let token = self.web_control.then(token).transpose().map_err(failed)?;
         let started_ms = Clock::start().wall_millis(Instant::START);
-        let running = Running::new(Arc::clone(scenario), seed, is_virtual, started_ms, run::environment());
+        let base_ms = is_virtual.then_some(VIRTUAL_WALL_BASE_US / 1000);
+        let running = Running::new(Arc::clone(scenario), seed, base_ms, started_ms, run::environment());
         let permission = token.clone().map(|token| Permission { control: control.clone(), token });
         let watched =
             Watched { scenario: Arc::clone(scenario), seed, is_virtual, snapshots: snapshots.clone() };

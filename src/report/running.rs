@@ -17,7 +17,7 @@ pub struct Running {
     resolved: serde_json::Value,
     hash: String,
     seed: u64,
-    is_virtual: bool,
+    virtual_base_ms: Option<u64>,
     started_ms: u64,
     environment: Environment,
 }
@@ -26,16 +26,17 @@ impl Running {
     /// The verdict of a run that has none yet.
     pub const WORD: &'static str = "RUNNING";
 
-    /// A run of `scenario` that began at `started_ms`, in milliseconds since the Unix epoch.
+    /// A run of `scenario` that began at `started_ms`, in milliseconds since the Unix epoch. In virtual time its own
+    /// clock began at `virtual_base_ms`.
     pub fn new(
         scenario: Arc<Scenario>,
         seed: u64,
-        is_virtual: bool,
+        virtual_base_ms: Option<u64>,
         started_ms: u64,
         environment: Environment,
     ) -> Self {
         let (resolved, hash) = (scenario.resolved(), scenario.hash());
-        Self { scenario, resolved, hash, seed, is_virtual, started_ms, environment }
+        Self { scenario, resolved, hash, seed, virtual_base_ms, started_ms, environment }
     }
 
     /// How it stands.
@@ -44,9 +45,9 @@ impl Running {
             resolved: self.resolved.clone(),
             scenario_hash: self.hash.clone(),
             seed: self.seed,
-            started_wall_ms: self.started_ms,
+            started_wall_ms: self.virtual_base_ms.unwrap_or(self.started_ms),
             duration: snapshot.elapsed,
-            is_virtual: self.is_virtual,
+            is_virtual: self.virtual_base_ms.is_some(),
             wall_clock: WallClock {
                 started_ms: self.started_ms,
                 elapsed: snapshot.wall_elapsed.unwrap_or(snapshot.elapsed),

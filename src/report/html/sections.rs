@@ -11,7 +11,7 @@ use askama::Template;
 use serde::Serialize;
 
 use super::timings::Timings;
-use crate::report::resolved_scenario;
+use crate::report::{Running, resolved_scenario};
 use crate::report::result::{AnomalyResult, RunResult};
 use crate::report::words::{cpu, position, span, visible};
 use crate::units::{human_count, human_micros};
@@ -44,7 +44,7 @@ pub struct Sections {
     pub anomalies: String,
     /// What happened, in order.
     pub events: String,
-    /// What was run and where: never changes, so it is not sent again.
+    /// What was run and where: all but its exit code is known from the begin, so it is sent again at the end only.
     #[serde(skip)]
     pub scenario: String,
 }
@@ -227,7 +227,9 @@ impl Scenario {
         if run.clock == "virtual" {
             facts.push(Fact::new("begun on its own clock", shown(&run.start)));
         }
-        facts.push(Fact::new("exit code", run.exit.to_string()));
+        if run.verdict != Running::WORD {
+            facts.push(Fact::new("exit code", run.exit.to_string()));
+        }
         facts.push(Fact::new("scenario's hash", shown(&result.scenario.hash)));
         for (name, value) in &result.scenario.labels {
             facts.push(Fact::new(&format!("label {}", visible(name)), shown(value)));

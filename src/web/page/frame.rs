@@ -18,9 +18,18 @@ pub(super) struct Frame {
 
 #[derive(Serialize)]
 struct Update<'a> {
-    sections: &'a Sections,
+    sections: Sent<'a>,
     thinned: Option<String>,
     charts: &'a Charts,
+}
+
+#[derive(Serialize)]
+struct Sent<'a> {
+    #[serde(flatten)]
+    sections: &'a Sections,
+    /// Only at the end: the page came with what there was to say before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scenario: Option<&'a str>,
 }
 
 impl Frame {
@@ -44,7 +53,7 @@ impl Frame {
     /// An event with the seconds that somebody lacks who has all up to `seen`.
     pub fn event(&self, seen: Option<u64>) -> Bytes {
         let charts = Charts { series: since(&self.standing, seen), ..self.charts.clone() };
-        event("update", self.newest(), &self.sections, &charts)
+        event("update", self.newest(), Sent { sections: &self.sections, scenario: None }, &charts)
     }
 }
 
@@ -53,10 +62,11 @@ pub(super) fn last_event(result: &RunResult) -> Bytes {
     let timings = Timings::of_result(result);
     let charts = Charts::of(result, &timings);
     let newest = result.series.last().map_or(0, |second| second.second);
-    event("end", newest, &Sections::of(result, &timings), &charts)
+    let sections = Sections::of(result, &timings);
+    event("end", newest, Sent { sections: &sections, scenario: Some(&sections.scenario) }, &charts)
 }
 
-fn event(name: &str, id: u64, sections: &Sections, charts: &Charts) -> Bytes {
+fn event(name: &str, id: u64, sections: Sent<'_>, charts: &Charts) -> Bytes {
     let update = Update { sections, thinned: charts.series.words(), charts };
     // JSON has its line ends escaped: one line is all of it.
     let data = serde_json::to_string(&update).expect("columns of numbers and texts are JSON");

@@ -12,10 +12,13 @@ const FREE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOS
 
 type Snapshots = watch::Sender<Option<Arc<Snapshot>>>;
 
+fn run_environment() -> Environment {
+    Environment { os: "linux".to_owned(), cpus: 2, fd_limit: 1_000, version: "0.0.0".to_owned() }
+}
+
 fn running() -> Running {
-    let environment =
-        Environment { os: "linux".to_owned(), cpus: 2, fd_limit: 1_000, version: "0.0.0".to_owned() };
-    Running::new(Arc::new(sample::scenario()), 1, false, 1_795_000_000_123, environment)
+    let environment = run_environment();
+    Running::new(Arc::new(sample::scenario()), 1, None, 1_795_000_000_123, environment)
 }
 
 fn start(first: Option<Snapshot>, permission: Option<Permission>) -> (Page, Snapshots) {
@@ -108,9 +111,19 @@ fn the_page_is_the_report_of_a_run_that_goes_on() {
     assert!(text.contains("</span> RUNNING</p>") && text.contains("data-live"), "{text}");
     assert!(text.contains("connect-src 'self'") && text.contains("x-content-type-options: nosniff"));
     assert!(!text.contains("data-control"), "nobody may steer it");
+    assert!(text.contains("<dt>begun</dt>") && !text.contains("exit code"), "there is none yet");
     assert_eq!(get(&page, "/favicon.ico").0, 404);
     let (status, text) = get(&page, "/healthz");
     assert!(status == 200 && text.contains("\"running\":true,\"browsers\":0"), "{text}");
+}
+
+#[test]
+fn a_virtual_run_begins_on_its_own_clock_and_in_the_real_world() {
+    let environment = run_environment();
+    let running = Running::new(Arc::new(sample::scenario()), 1, Some(1_577_836_800_000), 1_795_000_000_123, environment);
+    let run = running.at(Arc::new(at(3))).result.run;
+    assert_eq!((run.clock.as_str(), &run.start[..10]), ("virtual", "2020-01-01"));
+    assert_eq!(&run.wall_clock.start[..4], "2026");
 }
 
 #[test]
@@ -139,6 +152,7 @@ fn a_browser_is_sent_what_it_lacks_and_nothing_twice() {
     assert_eq!((first.name.as_str(), first.id), ("update", 29));
     assert_eq!(first.seconds(), (0..30).collect::<Vec<_>>());
     assert!(first.data["sections"]["verdict"].as_str().unwrap().contains("RUNNING"));
+    assert!(first.data["sections"].get("scenario").is_none(), "it does not change");
     sender.send_replace(Some(Arc::new(at(33))));
     let second = events.next().unwrap();
     assert_eq!((second.id, second.seconds()), (32, vec![29, 30, 31, 32]));
@@ -178,6 +192,7 @@ fn the_end_is_the_report_and_then_nobody_answers() {
     let end = events.next().unwrap();
     assert_eq!(end.name, "end");
     assert!(end.data["sections"]["verdict"].as_str().unwrap().contains("FAILED"));
+    assert!(end.data["sections"]["scenario"].as_str().unwrap().contains("exit code"), "known by now");
     assert_eq!(end.seconds().len(), result.series.len());
     assert!(events.next().is_none(), "the stream is over");
     assert!(TcpStream::connect(address).is_err());
