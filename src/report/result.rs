@@ -146,6 +146,10 @@ pub struct Run {
     pub start: String,
     /// All phases together, in seconds of the run's clock.
     pub duration_s: f64,
+    /// When the load began, in seconds of the run; rollouts and anomalies count from there. Absent if it never did,
+    /// and in results of earlier versions.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub load_begin_s: Option<f64>,
     /// In real time: all there is in a virtual run's result that another run of it may not repeat.
     pub wall_clock: WallClockResult,
     /// The phase it ended in: `done` unless it was cut short.

@@ -93,6 +93,7 @@ pub fn empty(phase: Phase, elapsed_s: u64) -> Snapshot {
         phase,
         elapsed: Duration::from_secs(elapsed_s),
         wall_elapsed: None,
+        load_begin: None,
         load_elapsed: None,
         load_planned: Some(Duration::from_secs(32)),
         planned: 3_375,
@@ -211,6 +212,7 @@ fn threshold(text: &str, aggregate: Aggregate, metric: Metric, limit: (Compariso
 /// All devices online and a series of `elapsed_s` seconds: four of connecting, then the load.
 fn running(phase: Phase, elapsed_s: u64) -> Snapshot {
     let mut snapshot = empty(phase, elapsed_s);
+    snapshot.load_begin = Some(Duration::from_secs(4));
     snapshot.load_elapsed = Some(Duration::from_secs((elapsed_s - 4).min(32)));
     for group in &mut snapshot.groups {
         group.online = group.devices;

@@ -138,6 +138,8 @@ pub struct Snapshot {
     pub elapsed: Duration,
     /// In virtual time: the real time that it took; `None` in real time, where both are one.
     pub wall_elapsed: Option<Duration>,
+    /// When the load began, since the connect phase began. `None` before.
+    pub load_begin: Option<Duration>,
     /// How much of the load has been played: the time since it began, but for pauses, and as much faster as
     /// it is played. `None` before.
     pub load_elapsed: Option<Duration>,

@@ -40,6 +40,7 @@ fn snapshot(phase: Phase, totals: Statistics) -> Snapshot {
         phase,
         elapsed: Duration::from_secs(12),
         wall_elapsed: None,
+        load_begin: Some(Duration::from_secs(2)),
         load_elapsed: Some(Duration::from_secs(10)),
         load_planned: Some(Duration::from_mins(1)),
         planned: 120,

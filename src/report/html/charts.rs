@@ -106,11 +106,10 @@ impl Charts {
 
     /// The same with a series of its own.
     pub fn with(result: &RunResult, timings: &Timings<'_>, series: Series) -> Self {
-        let load_from = series.phases.iter().find(|(_, phase)| phase == "load").map(|(second, _)| *second);
         Self {
             heat_edges_us: result.heat_edges_us.clone(),
             curve: curve(result, timings),
-            rollouts: rollouts(result, load_from.unwrap_or(0)),
+            rollouts: rollouts(result, load_begin_s(result)),
             capacity: result.capacity.as_ref().map(capacity),
             marks: marks(&result.events),
             series,
@@ -157,9 +156,16 @@ fn line(name: &str, counts: &hdrhistogram::Histogram<u64>, x: &[f64]) -> CurveLi
     }
 }
 
+/// Results of earlier versions do not say it: then it is the first second of that phase.
+#[expect(clippy::cast_precision_loss, reason = "seconds of a run are far below 2^53")]
+fn load_begin_s(result: &RunResult) -> f64 {
+    let first = || result.series.iter().find(|point| point.phase == "load").map(|point| point.second as f64);
+    result.run.load_begin_s.or_else(first).unwrap_or(0.0)
+}
+
 #[expect(clippy::cast_precision_loss, reason = "instants of a run are far below 2^53")]
-fn rollouts(result: &RunResult, load_from: u64) -> Vec<RolloutChart> {
-    let seconds = |us: u64| (load_from as f64 + us as f64 / 1e6).round();
+fn rollouts(result: &RunResult, load_begin_s: f64) -> Vec<RolloutChart> {
+    let seconds = |us: u64| (load_begin_s + us as f64 / 1e6).round();
     result
         .rollouts
         .iter()

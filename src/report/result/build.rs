@@ -105,6 +105,7 @@ fn run(report: &RunReport) -> Run {
     Run {
         start: rfc3339(report.started_wall_ms),
         duration_s: report.duration.as_secs_f64(),
+        load_begin_s: report.snapshot.load_begin.map(|begin| begin.as_secs_f64()),
         wall_clock: WallClockResult {
             start: rfc3339(report.wall_clock.started_ms),
             duration_s: report.wall_clock.elapsed.as_secs_f64(),
