@@ -15,7 +15,7 @@ use crate::exit::Exit;
 use crate::report::{RunResult, Running};
 use crate::run::{self, Snapshots};
 use crate::scenario::Scenario;
-use crate::web::page::{Page, Permission};
+use crate::web::page::{Page, Permission, Unserved};
 use crate::web::{Watched, metrics};
 
 use super::console::Console;
@@ -98,9 +98,13 @@ impl PageArguments {
 
 /// The run is over: browsers get its report and keep it, the page itself ends.
 pub(super) fn finish(page: Option<Page>, result: &RunResult, console: Console) {
-    let slow = page.map_or(0, |page| page.finish(result.clone()));
+    let Some(page) = page else { return };
+    let Unserved { slow, missed } = page.finish(result.clone());
     if slow > 0 {
         console.err(&format!("page: browsers were let go {slow} times because they took updates too slowly"));
+    }
+    if missed > 0 {
+        console.err(&format!("page: browsers that did not take the report in time: {missed}; --html writes it to a file"));
     }
 }
 

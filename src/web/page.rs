@@ -12,8 +12,8 @@ mod guard;
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::Router;
@@ -21,7 +21,8 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
-use parking_lot::Mutex;
+use bytes::Bytes;
+use parking_lot::{Condvar, Mutex};
 use tokio::sync::watch;
 
 use crate::clock::Clock;
@@ -36,6 +37,10 @@ use frame::Frame;
 const FIRST_PATIENCE: Duration = Duration::from_secs(10);
 /// How long a browser may take to make room for an update, or to send what it asks for: most need no millisecond.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long the end of a run waits for browsers to take its report: they need milliseconds, and one that hangs may
+/// not hold the run.
+const END_PATIENCE: Duration = Duration::from_secs(3);
 
 /// What people may do to the run from the page.
 #[derive(Clone)]
@@ -57,7 +62,7 @@ struct Shared {
     running: Running,
     snapshots: watch::Receiver<Option<Arc<Snapshot>>>,
     /// The result, once the run is over.
-    over: watch::Sender<Option<Arc<RunResult>>>,
+    over: watch::Sender<Option<Arc<Over>>>,
     permission: Option<Permission>,
     clock: Clock,
     /// How long a browser may take to make room for an update, or to send what it asks for.
@@ -65,9 +70,35 @@ struct Shared {
     /// Made of the newest snapshot that anybody asked for.
     frame: Mutex<Option<Arc<Frame>>>,
     /// Browsers that are sent events.
-    browsers: AtomicUsize,
+    browsers: Mutex<usize>,
+    /// One of them has gone.
+    gone: Condvar,
     /// Browsers that were let go because they took an update too slowly.
     slow: AtomicUsize,
+    /// Browsers that wanted the report and did not get it.
+    missed: AtomicUsize,
+}
+
+/// The end of a run.
+struct Over {
+    result: RunResult,
+    /// The event that says it, made once for all browsers.
+    event: OnceLock<Bytes>,
+}
+
+impl Over {
+    fn event(&self) -> Bytes {
+        self.event.get_or_init(|| frame::last_event(&self.result)).clone()
+    }
+}
+
+/// Browsers that did not see everything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unserved {
+    /// How often one was let go because it took an update too slowly.
+    pub slow: usize,
+    /// How many did not get the report.
+    pub missed: usize,
 }
 
 impl Page {
@@ -101,8 +132,10 @@ impl Page {
             clock: Clock::start(),
             patience,
             frame: Mutex::default(),
-            browsers: AtomicUsize::new(0),
+            browsers: Mutex::new(0),
+            gone: Condvar::new(),
             slow: AtomicUsize::new(0),
+            missed: AtomicUsize::new(0),
         });
         let routes = routes(Arc::clone(&shared)).merge(more);
         let server = Server::start(address, guard::guarded(routes, address.ip()))?;
@@ -114,13 +147,21 @@ impl Page {
         format!("http://{}/", self.server.address())
     }
 
-    /// The run is over: every browser gets its report, and then the page is gone. Returns how many browsers
-    /// were too slow for their updates.
-    pub fn finish(self, result: RunResult) -> usize {
-        self.shared.over.send_replace(Some(Arc::new(result)));
+    /// The run is over: every browser gets its report, and then the page is gone.
+    pub fn finish(self, result: RunResult) -> Unserved {
+        let over = Over { result, event: OnceLock::new() };
+        if *self.shared.browsers.lock() > 0 {
+            // Here, and not on the thread that has them all to serve.
+            over.event();
+        }
+        self.shared.over.send_replace(Some(Arc::new(over)));
+        let mut browsers = self.shared.browsers.lock();
+        self.shared.gone.wait_while_for(&mut browsers, |browsers| *browsers > 0, END_PATIENCE);
+        drop(browsers);
         // Ends the thread, after it has written what is under way.
         drop(self.server);
-        self.shared.slow.load(Ordering::Relaxed)
+        let count = |of: &AtomicUsize| of.load(Ordering::Relaxed);
+        Unserved { slow: count(&self.shared.slow), missed: count(&self.shared.missed) }
     }
 }
 
@@ -157,8 +198,8 @@ fn routes(shared: Arc<Shared>) -> Router {
 /// `GET /`
 async fn page(State(shared): State<Arc<Shared>>) -> Response {
     let over = shared.over.borrow().clone();
-    if let Some(result) = over {
-        return html(report::html(&result));
+    if let Some(over) = over {
+        return html(report::html(&over.result));
     }
     let mut snapshots = shared.snapshots.clone();
     let until = shared.clock.now().plus(FIRST_PATIENCE);
@@ -189,7 +230,7 @@ fn html(text: String) -> Response {
 async fn snapshot(State(shared): State<Arc<Shared>>) -> Response {
     let over = shared.over.borrow().clone();
     match (over, shared.standing()) {
-        (Some(result), _) => json(&*result),
+        (Some(over), _) => json(&over.result),
         (None, Some(standing)) => json(&standing.in_full()),
         (None, None) => (StatusCode::SERVICE_UNAVAILABLE, "the run has not begun\n").into_response(),
     }
@@ -197,13 +238,13 @@ async fn snapshot(State(shared): State<Arc<Shared>>) -> Response {
 
 /// `GET /healthz`
 async fn health(State(shared): State<Arc<Shared>>) -> Response {
-    let count = |of: &AtomicUsize| of.load(Ordering::Relaxed);
+    let browsers = *shared.browsers.lock();
     let running = shared.over.borrow().is_none();
     json(&serde_json::json!({
         "ok": true,
         "running": running,
-        "browsers": count(&shared.browsers),
-        "slow_browsers": count(&shared.slow),
+        "browsers": browsers,
+        "slow_browsers": shared.slow.load(Ordering::Relaxed),
     }))
 }
 

@@ -11,9 +11,9 @@ use askama::Template;
 use serde::Serialize;
 
 use super::timings::Timings;
-use crate::report::{Running, resolved_scenario};
 use crate::report::result::{AnomalyResult, RunResult};
 use crate::report::words::{cpu, position, span, visible};
+use crate::report::{Running, resolved_scenario};
 use crate::units::{human_count, human_micros};
 
 /// Anomalies with a row; all kept ones are in the JSON result.

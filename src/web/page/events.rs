@@ -13,10 +13,7 @@ use http_body_util::channel::{Channel, Sender};
 use serde::Deserialize;
 use tokio::sync::watch;
 
-use crate::report::RunResult;
-
-use super::Shared;
-use super::frame::last_event;
+use super::{Over, Shared};
 
 /// Browsers at a time: fewer than the server has places, so that one is left for whoever wants to stop the run.
 const MOST_BROWSERS: usize = 40;
@@ -31,19 +28,34 @@ pub(super) struct Asked {
     from: Option<String>,
 }
 
+/// A line that says nothing.
+const NOTHING: &[u8] = b":\n\n";
+
 /// A browser's place.
-struct Place(Arc<Shared>);
+pub(super) struct Place {
+    shared: Arc<Shared>,
+    /// It has the report, or wants none any more.
+    settled: bool,
+}
 
 impl Place {
-    fn take(shared: &Arc<Shared>) -> Option<Self> {
-        let place = Self(Arc::clone(shared));
-        (shared.browsers.fetch_add(1, Ordering::Relaxed) < MOST_BROWSERS).then_some(place)
+    pub(super) fn take(shared: &Arc<Shared>) -> Option<Self> {
+        let mut browsers = shared.browsers.lock();
+        if *browsers >= MOST_BROWSERS {
+            return None;
+        }
+        *browsers += 1;
+        Some(Self { shared: Arc::clone(shared), settled: false })
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.0.browsers.fetch_sub(1, Ordering::Relaxed);
+        if !self.settled && self.shared.over.borrow().is_some() {
+            self.shared.missed.fetch_add(1, Ordering::Relaxed);
+        }
+        *self.shared.browsers.lock() -= 1;
+        self.shared.gone.notify_all();
     }
 }
 
@@ -66,24 +78,24 @@ pub(super) async fn events(
 }
 
 /// Sends what comes until the run or the browser ends.
-async fn follow(place: Place, mut seen: Option<u64>, mut sender: Sender<Bytes>) {
-    let shared = &place.0;
+async fn follow(mut place: Place, mut seen: Option<u64>, mut sender: Sender<Bytes>) {
+    let shared = Arc::clone(&place.shared);
     let (mut snapshots, mut over) = (shared.snapshots.clone(), shared.over.subscribe());
     snapshots.mark_changed();
-    if !send(shared, &mut sender, Bytes::from_static(b"retry: 1000\n\n")).await {
+    if send(&shared, &mut sender, Bytes::from_static(b"retry: 1000\n\n")).await.is_err() {
         return;
     }
     loop {
         let until = shared.clock.now().plus(QUIET);
         let event = tokio::select! {
             biased; // The end says all that a picture would.
-            result = end_of(&mut over) => return finish(shared, &mut sender, result).await,
+            over = end_of(&mut over) => return finish(&mut place, &mut sender, over).await,
             changed = shared.clock.timeout_at(until, snapshots.changed()) => match changed {
-                None => Bytes::from_static(b":\n\n"),
+                None => Bytes::from_static(NOTHING),
                 // No more snapshots: the result comes next.
                 Some(Err(_)) => {
-                    let result = end_of(&mut over).await;
-                    return finish(shared, &mut sender, result).await;
+                    let over = end_of(&mut over).await;
+                    return finish(&mut place, &mut sender, over).await;
                 }
                 Some(Ok(())) => {
                     snapshots.mark_unchanged();
@@ -94,29 +106,44 @@ async fn follow(place: Place, mut seen: Option<u64>, mut sender: Sender<Bytes>) 
                 }
             },
         };
-        if !send(shared, &mut sender, event).await {
+        if send(&shared, &mut sender, event).await.is_err() {
             return;
         }
     }
 }
 
-/// The run's result, once it is over; `None` if the page ends without.
-async fn end_of(over: &mut watch::Receiver<Option<Arc<RunResult>>>) -> Option<Arc<RunResult>> {
+/// The end of the run, once it is there; `None` if the page ends without.
+async fn end_of(over: &mut watch::Receiver<Option<Arc<Over>>>) -> Option<Arc<Over>> {
     over.wait_for(Option::is_some).await.ok()?.clone()
 }
 
-async fn finish(shared: &Shared, sender: &mut Sender<Bytes>, result: Option<Arc<RunResult>>) {
-    if let Some(result) = result {
-        send(shared, sender, last_event(&result)).await;
+async fn finish(place: &mut Place, sender: &mut Sender<Bytes>, over: Option<Arc<Over>>) {
+    let Some(over) = over else { return };
+    // Room for what comes behind it means that it is on its way.
+    for event in [over.event(), Bytes::from_static(NOTHING), Bytes::from_static(NOTHING)] {
+        if let Err(lost) = send(&place.shared, sender, event).await {
+            place.settled = lost == Lost::Gone;
+            return;
+        }
     }
+    place.settled = true;
 }
 
-/// Whether there was room in time; a browser without is let go and counted.
-async fn send(shared: &Shared, sender: &mut Sender<Bytes>, event: Bytes) -> bool {
+/// Why a browser is sent no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lost {
+    /// It closed the connection.
+    Gone,
+    /// It made no room in time.
+    Slow,
+}
+
+/// Waits for room, but only so long; a browser without is let go and counted.
+async fn send(shared: &Shared, sender: &mut Sender<Bytes>, event: Bytes) -> Result<(), Lost> {
     let until = shared.clock.now().plus(shared.patience);
-    let sent = shared.clock.timeout_at(until, sender.send_data(event)).await;
-    if sent.is_none() {
+    let Some(sent) = shared.clock.timeout_at(until, sender.send_data(event)).await else {
         shared.slow.fetch_add(1, Ordering::Relaxed);
-    }
-    sent.is_some_and(|sent| sent.is_ok())
+        return Err(Lost::Slow);
+    };
+    sent.map_err(|_| Lost::Gone)
 }

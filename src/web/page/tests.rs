@@ -120,7 +120,13 @@ fn the_page_is_the_report_of_a_run_that_goes_on() {
 #[test]
 fn a_virtual_run_begins_on_its_own_clock_and_in_the_real_world() {
     let environment = run_environment();
-    let running = Running::new(Arc::new(sample::scenario()), 1, Some(1_577_836_800_000), 1_795_000_000_123, environment);
+    let running = Running::new(
+        Arc::new(sample::scenario()),
+        1,
+        Some(1_577_836_800_000),
+        1_795_000_000_123,
+        environment,
+    );
     let run = running.at(Arc::new(at(3))).result.run;
     assert_eq!((run.clock.as_str(), &run.start[..10]), ("virtual", "2020-01-01"));
     assert_eq!(&run.wall_clock.start[..4], "2026");
@@ -188,7 +194,7 @@ fn the_end_is_the_report_and_then_nobody_answers() {
     "FAILED".clone_into(&mut result.run.verdict);
     drop(sender);
     let address = page.server.address();
-    assert_eq!(page.finish(result.clone()), 0);
+    assert_eq!(page.finish(result.clone()), Unserved { slow: 0, missed: 0 });
     let end = events.next().unwrap();
     assert_eq!(end.name, "end");
     assert!(end.data["sections"]["verdict"].as_str().unwrap().contains("FAILED"));
@@ -196,6 +202,22 @@ fn the_end_is_the_report_and_then_nobody_answers() {
     assert_eq!(end.seconds().len(), result.series.len());
     assert!(events.next().is_none(), "the stream is over");
     assert!(TcpStream::connect(address).is_err());
+}
+
+#[test]
+fn who_did_not_get_the_report_is_waited_for_and_counted() {
+    let (page, _sender) = start(Some(at(3)), None);
+    let place = events::Place::take(&page.shared).unwrap();
+    let over = page.shared.over.subscribe();
+    let leaver = std::thread::spawn(move || {
+        while over.borrow().is_none() {
+            std::thread::yield_now();
+        }
+        drop(place);
+    });
+    let result = running().at(Arc::new(sample::done())).in_full();
+    assert_eq!(page.finish(result), Unserved { slow: 0, missed: 1 });
+    leaver.join().unwrap();
 }
 
 #[test]
@@ -271,9 +293,11 @@ fn without_permission_there_is_nothing_to_steer_with() {
 #[test]
 fn a_body_that_never_comes_keeps_no_connection() {
     let permission = Permission { control: Control::default(), token: "t0ken".to_owned() };
-    for (permission, token, status) in
-        [(None, "t0ken", "404"), (Some(permission.clone()), "wrong", "401"), (Some(permission), "t0ken", "408")]
-    {
+    for (permission, token, status) in [
+        (None, "t0ken", "404"),
+        (Some(permission.clone()), "wrong", "401"),
+        (Some(permission), "t0ken", "408"),
+    ] {
         let (page, _sender) = start(Some(at(3)), permission);
         let host = page.server.address();
         let mut stream = connect(
