@@ -348,9 +348,15 @@
   const sortedBy = {};
   const sortBy = (table, column, ascending) => {
     const body = table.tBodies[0];
-    const key = (row) => { const cell = row.cells[column]; return cell.dataset.v === undefined ? cell.textContent.trim() : Number(cell.dataset.v); };
+    const key = (row) => {
+      const cell = row.cells[column];
+      if (cell.dataset.v !== undefined) return Number(cell.dataset.v);
+      return cell.classList.contains('number') ? null : cell.textContent.trim() || null;
+    };
     const rows = [...body.rows].sort((a, b) => {
       const [x, y] = [key(a), key(b)];
+      // What is missing is neither small nor large: it comes last either way.
+      if (x === null || y === null) return (x === null) - (y === null);
       const order = typeof x === 'number' && typeof y === 'number' ? x - y : String(x).localeCompare(String(y));
       return ascending ? order : -order;
     });
@@ -384,10 +390,21 @@
   if (root.dataset.live === undefined) return;
 
   // From here on: a run that goes on.
-  const show = (sections) => {
+  // What can have the focus in a section, by names that the next picture has, too.
+  const focusable = (section) => new Map([...section.querySelectorAll('summary, th.sorts')].map((one) => {
+    const tables = [...section.querySelectorAll('table')];
+    return [one.localName === 'summary' ? one.parentElement.id : `${tables.indexOf(one.closest('table'))}.${one.cellIndex}`, one];
+  }));
+  const isSelected = (section) => {
+    const selection = getSelection();
+    return !selection.isCollapsed && selection.rangeCount > 0 && selection.getRangeAt(0).intersectsNode(section);
+  };
+  const show = (sections, isLast) => {
     for (const [id, html] of Object.entries(sections)) {
       const section = place(id);
-      if (!section || section.shown === html) continue;
+      // Text that somebody has selected stays until it is copied; the report at the end does not wait.
+      if (!section || section.shown === html || (!isLast && isSelected(section))) continue;
+      const focused = [...focusable(section)].find(([, one]) => one === document.activeElement);
       const opened = [...section.querySelectorAll('details')].map((one) => [one.id, one.open]);
       section.shown = html;
       section.innerHTML = html;
@@ -396,6 +413,7 @@
         if (again) again.open = open;
       }
       makeSortable(section);
+      if (focused) focusable(section).get(focused[0])?.focus({ preventScroll: true });
     }
     if (sections.word) document.title = document.title.replace(/^\S+/, sections.word);
   };
@@ -427,7 +445,7 @@
     const update = JSON.parse(event.data);
     const merged = merge(data.series, update.charts.series);
     data = { ...update.charts, series: merged };
-    show(update.sections);
+    show(update.sections, event.type === 'end');
     const words = place('thinned');
     words.hidden = !update.thinned;
     words.textContent = update.thinned || '';
@@ -447,9 +465,21 @@
   const buttons = place('buttons');
   if (!buttons || !token) return;
   buttons.hidden = false;
+  // Stopping cannot be taken back: it wants a second click.
+  let asking = 0;
+  const askNoMore = (button) => { clearTimeout(asking); asking = 0; button.textContent = 'stop'; };
   buttons.addEventListener('click', async (event) => {
     const { post, percent, steps } = event.target.dataset;
     if (!post) return;
+    if (post === 'stop') {
+      const button = event.target;
+      if (!asking) {
+        button.textContent = 'click again to stop';
+        asking = setTimeout(askNoMore, 3000, button);
+        return;
+      }
+      askNoMore(button);
+    }
     const body = percent ? { percent: Number(percent) } : steps ? { steps: Number(steps) } : {};
     try {
       const answer = await fetch(`api/${post}`, { method: 'POST', headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' }, body: JSON.stringify(body) });

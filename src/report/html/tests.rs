@@ -134,6 +134,18 @@ fn figures_in_the_page_are_those_of_the_result() {
 }
 
 #[test]
+fn a_group_without_samples_has_no_figure_to_be_sorted_by() {
+    let mut result = done();
+    let name = result.groups.keys().next().unwrap().clone();
+    result.spans.retain(|span| span.group != name);
+    let page = html(&result);
+    let begin = format!("<tr data-row=\"group\" data-name=\"{name}\">");
+    let row = all_between(&page, &begin, "</tr>")[0];
+    assert_eq!(row.matches("data-v").count(), 3, "devices, due and share: {row}");
+    assert_eq!(row.matches("<td").count(), 9);
+}
+
+#[test]
 fn every_end_of_a_run_has_a_page() {
     for exit in Exit::ALL {
         for snapshot in

@@ -20,7 +20,7 @@ const COLUMNS: [(&str, f64); 6] =
 
 /// A figure and what it is sorted by.
 struct Cell {
-    raw: u64,
+    raw: Option<u64>,
     shown: String,
     /// Only on wide screens.
     wide: bool,
@@ -34,7 +34,7 @@ fn percentiles(counts: Option<&Counts>) -> Vec<Cell> {
                 1.0 => counts.max(),
                 quantile => counts.value_at_quantile(quantile),
             });
-            Cell { raw: us.unwrap_or(0), shown: span(us), wide: is_wide(name) }
+            Cell { raw: us, shown: span(us), wide: is_wide(name) }
         })
         .collect()
 }
@@ -90,7 +90,7 @@ pub(super) fn groups(result: &RunResult, timings: &Timings<'_>) -> Option<ByGrou
             devices: devices.map(count),
             due: Some(count(accounting.due)),
             share: Some(Cell {
-                raw: u64::try_from(permille).unwrap_or(1000),
+                raw: Some(u64::try_from(permille).unwrap_or(1000)),
                 shown: share(succeeded, accounting.due),
                 wide: false,
             }),
@@ -130,13 +130,14 @@ pub(super) fn groups(result: &RunResult, timings: &Timings<'_>) -> Option<ByGrou
 }
 
 fn count(count: u64) -> Cell {
-    Cell { raw: count, shown: human_count(count), wide: false }
+    Cell { raw: Some(count), shown: human_count(count), wide: false }
 }
 
 /// A part of an execution's life, with its place on an axis that all parts share.
 struct SpanRow {
     name: &'static str,
     meaning: &'static str,
+    count: u64,
     samples: String,
     figures: Vec<Cell>,
     /// Of a bar 1,000 wide, on a logarithmic axis: p50, and from there to p99.
@@ -168,6 +169,7 @@ pub(super) fn spans(timings: &Timings<'_>) -> Option<Spans> {
             SpanRow {
                 name: span.name(),
                 meaning: meaning(*span),
+                count: counts.len(),
                 samples: human_count(counts.len()),
                 figures: percentiles(Some(counts)),
                 from: p50,
