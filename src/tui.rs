@@ -70,7 +70,7 @@ fn suits(is_terminal: bool, term: Option<&str>, ci: Option<&str>) -> bool {
 /// `control`.
 ///
 /// # Errors
-/// The terminal cannot be opened, read or written; the run is not affected.
+/// The terminal cannot be opened, read or written, or a panic has taken it away; the run is not affected.
 pub fn run(
     context: Context,
     options: &Options,
@@ -101,6 +101,10 @@ pub fn run(
                 update(&mut state, Input::Told(note));
             }
         }
+    }
+    // Whoever waits for this screen must not take it for one that was closed.
+    if terminal.is_given_up() {
+        return Err(io::Error::other("a failure of fleetsim's has closed it"));
     }
     Ok(())
 }

@@ -34,9 +34,9 @@ pub(super) struct Display {
 
 impl Display {
     pub fn start(
-        scenario: &Arc<Scenario>,
-        seed: Seed,
+        run: (&Arc<Scenario>, Seed),
         snapshots: Snapshots,
+        page: Option<String>,
         arguments: &RunArguments,
         control: &Control,
         console: Console,
@@ -44,7 +44,8 @@ impl Display {
         let done = CancellationToken::new();
         let (alive, ended) = sync_channel(0);
         let thread = if shows_screen(arguments) {
-            screen(scenario, seed, snapshots, arguments, control, (done.clone(), alive), console).ok()
+            let context = context(run, page, arguments);
+            screen(run.0, context, snapshots, arguments, control, (done.clone(), alive), console).ok()
         } else if arguments.quiet {
             None
         } else {
@@ -91,23 +92,31 @@ pub(super) fn shows_screen(arguments: &RunArguments) -> bool {
     }
 }
 
+fn context(
+    (scenario, seed): (&Arc<Scenario>, Seed),
+    page: Option<String>,
+    arguments: &RunArguments,
+) -> tui::Context {
+    let target = scenario.target_words();
+    tui::Context {
+        scenario: scenario.name.clone(),
+        target: if arguments.virtual_time { format!("{target}, virtual time") } else { target },
+        seed: seed.0,
+        devices: scenario.device_count(),
+        feedback: feedback(scenario),
+        page,
+    }
+}
+
 fn screen(
     scenario: &Arc<Scenario>,
-    seed: Seed,
+    context: tui::Context,
     snapshots: Snapshots,
     arguments: &RunArguments,
     control: &Control,
     (done, alive): (CancellationToken, SyncSender<()>),
     console: Console,
 ) -> std::io::Result<thread::JoinHandle<()>> {
-    let target = scenario.target_words();
-    let context = tui::Context {
-        scenario: scenario.name.clone(),
-        target: if arguments.virtual_time { format!("{target}, virtual time") } else { target },
-        seed: seed.0,
-        devices: scenario.device_count(),
-        feedback: feedback(scenario),
-    };
     let options = tui::Options {
         fps: arguments.fps,
         mono: arguments.theme == ScreenTheme::Mono || console.is_colourless(),
@@ -117,7 +126,11 @@ fn screen(
     let somebody_else_can_resume = arguments.page.can_steer();
     spawned("fleetsim-screen", alive, move || {
         let judge = |snapshot: &crate::stats::Snapshot| verdict::judge(&scenario, snapshot);
-        if let Err(error) = tui::run(context, &options, snapshots.clone(), judge, &control, &done) {
+        let shown = tui::run(context, &options, snapshots.clone(), judge, &control, &done);
+        // A run that is over needs no other display.
+        if let Err(error) = shown
+            && !done.is_cancelled()
+        {
             console.err(&format!("warning: no screen: {error}; the run goes on (Ctrl-C stops it)"));
             if !somebody_else_can_resume {
                 control.resume();

@@ -46,6 +46,13 @@ pub(super) struct PageArguments {
     web_control: bool,
 }
 
+/// The page of a run that goes on.
+pub(super) struct Opened {
+    page: Page,
+    /// What to open, with the token if there is one.
+    pub address: String,
+}
+
 impl PageArguments {
     /// Where it is asked for.
     pub fn address(&self) -> Option<SocketAddr> {
@@ -66,7 +73,7 @@ impl PageArguments {
         snapshots: &Snapshots,
         control: &Control,
         console: Console,
-    ) -> Result<Option<Page>, Exit> {
+    ) -> Result<Option<Opened>, Exit> {
         let Some(address) = self.web else { return Ok(None) };
         let failed = |error: io::Error| {
             console.err(&format!("error: cannot serve the live page at {address}: {error}"));
@@ -86,25 +93,28 @@ impl PageArguments {
                 "warning: everybody who reaches {address} can see this run, and it is not encrypted on its way"
             ));
         }
-        console.err(&match token {
+        let (address, note) = match token {
             Some(token) => {
-                format!("page: {}#token={token} (who has this address can steer the run)", page.url())
+                (format!("{}#token={token}", page.url()), " (who has this address can steer the run)")
             }
-            None => format!("page: {}", page.url()),
-        });
-        Ok(Some(page))
+            None => (page.url(), ""),
+        };
+        console.err(&format!("page: {address}{note}"));
+        Ok(Some(Opened { page, address }))
     }
 }
 
 /// The run is over: browsers get its report and keep it, the page itself ends.
-pub(super) fn finish(page: Option<Page>, result: &RunResult, console: Console) {
-    let Some(page) = page else { return };
-    let Unserved { slow, missed } = page.finish(result.clone());
+pub(super) fn finish(opened: Option<Opened>, result: &RunResult, console: Console) {
+    let Some(opened) = opened else { return };
+    let Unserved { slow, missed } = opened.page.finish(result.clone());
     if slow > 0 {
         console.err(&format!("page: browsers were let go {slow} times because they took updates too slowly"));
     }
     if missed > 0 {
-        console.err(&format!("page: browsers that did not take the report in time: {missed}; --html writes it to a file"));
+        console.err(&format!(
+            "page: browsers that did not take the report in time: {missed}; --html writes it to a file"
+        ));
     }
 }
 

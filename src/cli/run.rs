@@ -253,7 +253,8 @@ fn one(
             Ok(live) => live,
             Err(exit) => return taken(exit, control),
         };
-    let display = Display::start(scenario, seed, snapshots, arguments, control, console);
+    let address = live.as_ref().map(|live| live.address.clone());
+    let display = Display::start((scenario, seed), snapshots, address, arguments, control, console);
     // A bug of ours must not take the terminal, or the word about it, with it.
     let report = catch_unwind(AssertUnwindSafe(|| run::run(options, &sender)));
     drop(sender);

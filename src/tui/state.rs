@@ -33,6 +33,8 @@ pub struct Context {
     pub devices: u64,
     /// What the load has beside its plan.
     pub feedback: Feedback,
+    /// The live page's address, if there is one: what is printed beside the screen is not seen.
+    pub page: Option<String>,
 }
 
 /// Something the screen reacts to.

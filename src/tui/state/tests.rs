@@ -13,6 +13,7 @@ fn state() -> UiState {
         seed: 1,
         devices: 250,
         feedback: Feedback::None,
+        page: None,
     };
     UiState::new(context, Theme::Mono)
 }

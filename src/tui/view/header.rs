@@ -25,15 +25,15 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, state: &UiState) {
     let right = format!(" {} ", phase(state));
     let room = area.width.saturating_sub(u16::try_from(right.chars().count()).unwrap_or(u16::MAX));
     let context = &state.context;
-    let left = title_text(
-        &[
-            printable(&context.scenario).into_owned(),
-            printable(&context.target).into_owned(),
-            format!("{} devices", human_count(context.devices)),
-            format!("seed {}", context.seed),
-        ],
-        room,
-    );
+    let mut parts = vec![
+        printable(&context.scenario).into_owned(),
+        printable(&context.target).into_owned(),
+        format!("{} devices", human_count(context.devices)),
+        format!("seed {}", context.seed),
+    ];
+    // Without its token, which steers the run: whoever sits here finds it in the help.
+    parts.extend(context.page.as_deref().and_then(|page| page.split('#').next()).map(str::to_owned));
+    let left = title_text(&parts, room);
     let block = Block::bordered()
         .border_style(theme.style(Tone::Quiet))
         .title_top(Line::styled(left, theme.style(Tone::Strong)).left_aligned())

@@ -81,6 +81,7 @@ pub(super) fn overlay(frame: &mut Frame<'_>, area: Rect, from: usize, state: &Ui
         })
         .collect();
     text.extend(NOTES.iter().map(|note| Line::raw(format!(" {note}"))));
+    text.extend(state.context.page.iter().map(|page| Line::raw(format!(" page: {page}"))));
     let widest = text.iter().map(Line::width).max().unwrap_or(0) + 3;
     let (width, height) =
         (u16::try_from(widest).unwrap_or(u16::MAX), u16::try_from(text.len() + 2).unwrap_or(u16::MAX));

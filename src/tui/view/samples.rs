@@ -24,8 +24,14 @@ pub(in crate::tui) fn state(snapshot: Option<Snapshot>) -> UiState {
         Some(snapshot) if !snapshot.rollouts.is_empty() => Feedback::Rollout,
         _ => Feedback::None,
     };
-    let context =
-        Context { scenario: "ci-smoke".into(), target: "embedded".into(), seed: 1, devices: 250, feedback };
+    let context = Context {
+        scenario: "ci-smoke".into(),
+        target: "embedded".into(),
+        seed: 1,
+        devices: 250,
+        feedback,
+        page: None,
+    };
     let mut state = UiState::new(context, Theme::True);
     update(&mut state, Input::Terminal(Event::Resize(118, 32)));
     if let Some(snapshot) = snapshot {

@@ -143,6 +143,17 @@ fn the_help_has_every_key_and_can_be_read_whole_on_a_small_screen() {
 }
 
 #[test]
+fn the_live_pages_address_is_in_the_header_and_with_its_token_in_the_help() {
+    let mut state = measuring();
+    state.context.page = Some("http://127.0.0.1:40123/#token=5ec7e7".to_owned());
+    let screen = resized(&mut state, 118, 32).to_string();
+    assert!(screen.contains("http://127.0.0.1:40123/ ") && !screen.contains("5ec7e7"), "{screen}");
+    press(&mut state, "?");
+    let help = resized(&mut state, 118, 50).to_string();
+    assert!(help.contains("page: http://127.0.0.1:40123/#token=5ec7e7"), "{help}");
+}
+
+#[test]
 fn every_small_size_draws() {
     for (_, mut state) in every() {
         for (width, height) in (1..=140).step_by(17).flat_map(|w| (1..=50).step_by(9).map(move |h| (w, h))) {
