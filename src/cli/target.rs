@@ -30,7 +30,7 @@ pub(super) struct TargetArguments {
     #[arg(long, env = "FLEETSIM_NO_PROBE", value_parser = super::truth)]
     no_probe: bool,
     /// Agree to what a run against AWS (`target.aws`) costs. Without it the estimate is printed and nothing is sent.
-    #[arg(long, env = "FLEETSIM_YES_AWS", value_parser = clap::builder::FalseyValueParser::new())]
+    #[arg(long, env = "FLEETSIM_YES_AWS", value_parser = super::truth)]
     yes_aws: bool,
 }
 

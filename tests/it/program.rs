@@ -137,9 +137,15 @@ fn bad_flags_say_what_is_wrong() {
         let output = fleetsim(arguments);
         assert!(output.status.code() == Some(2) && stderr(&output).contains(remedy), "{}", stderr(&output));
     }
-    let strict =
-        Command::new(PROGRAM).args(["run", "x.yaml"]).env("FLEETSIM_VIRTUAL_TIME", "ja").output().unwrap();
-    assert!(strict.status.code() == Some(2) && stderr(&strict).contains("on or off"), "{}", stderr(&strict));
+    // "never" is no consent to costs.
+    for (variable, text) in [("FLEETSIM_VIRTUAL_TIME", "ja"), ("FLEETSIM_YES_AWS", "never")] {
+        let strict = Command::new(PROGRAM).args(["run", "x.yaml"]).env(variable, text).output().unwrap();
+        assert!(
+            strict.status.code() == Some(2) && stderr(&strict).contains("on or off"),
+            "{}",
+            stderr(&strict)
+        );
+    }
     assert_eq!(fleetsim(&["--help"]).status.code(), Some(0));
     assert_eq!(fleetsim(&["--version"]).status.code(), Some(0));
 }
