@@ -206,7 +206,11 @@ struct Ramp {
 )]
 impl Ramp {
     fn new(level: &Level, percent: u32) -> Self {
-        let played = |users: u64| users as f64 * f64::from(percent) / 100.0;
+        // Whole users, and a load that goes on has one at the least: a little slower is not none at all.
+        let played = |users: u64| {
+            let least = if users == 0 { 0.0 } else { 1.0 };
+            (users as f64 * f64::from(percent) / 100.0).round().max(least)
+        };
         Self { from: played(level.from), to: played(level.to), length_us: length_us(level.duration) }
     }
 
@@ -307,6 +311,22 @@ mod tests {
             source.ended(10_000_000);
         }
         assert_eq!(taken(&mut source, 30_000_000).len(), 5, "seven of twelve go");
+    }
+
+    #[test]
+    fn a_load_that_is_played_a_little_slower_keeps_its_last_user() {
+        for (users, percent, left) in [(1, 91, 1), (2, 91, 2), (1, 10, 1), (2, 50, 1), (10, 91, 9)] {
+            let load = format!("{{ stages: [{{ in_flight: {users}, duration: 60s }}] }}");
+            let mut source = closed_loop(&load, 0, 1);
+            assert_eq!(taken(&mut source, 0).len(), users);
+            source.play_at(5_000_000, percent);
+            (0..users).for_each(|_| source.ended(5_000_000));
+            assert_eq!(taken(&mut source, 5_000_000).len(), left, "{users} at {percent} %");
+        }
+        assert_eq!(
+            Ramp::new(&Level { from: 0, to: 0, duration: Duration::from_secs(1) }, 91).level_at(0, 0),
+            0
+        );
     }
 
     #[test]
