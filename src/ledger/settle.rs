@@ -162,7 +162,9 @@ fn timed_out_cloud(entry: &Entry, record: &Record, now: Instant, holder: &Holder
         return Settlement::Wait(until);
     }
     let unreadable = side.end == Some(PlannedEnd::Unreadable);
-    let findings = if unreadable || (side.held.is_none() && was_owed(entry, holder)) {
+    // What the target itself kept back is lost, however long its way would have taken.
+    let is_lost = side.held.is_none() && (record.request_withheld || was_owed(entry, holder));
+    let findings = if unreadable || is_lost {
         let explained = !unreadable && (record.request_withheld || loss_is_explained(entry, holder));
         vec![(Finding::Lost, explained)]
     } else {
@@ -303,7 +305,7 @@ pub(super) fn timed_out_by_plan(
         return None;
     }
     match entry.side.end {
-        None if entry.link_us >= entry.timeout_us => Some("time-outs because the link took longer"),
+        None if entry.link_us >= entry.timeout_us => Some("time-outs because the link may have taken longer"),
         None => Some("time-outs because the device was away"),
         Some(_) if holder.silenced => Some("time-outs of devices silenced by the timeline"),
         Some(_) if entry.excused_until.is_some() => Some("time-outs with a planned outage of the backend"),

@@ -814,3 +814,23 @@ fn an_outage_excuses_a_missing_reply_only_if_it_left_no_time_for_it() {
         assert_eq!((unconfirmed.explained, unconfirmed.total()), (u64::from(explained), 1), "{outage:?}");
     }
 }
+
+/// Started at 1.0 s, timed out at 11.0 s over a link that may take as long: nobody can say that it would have come
+/// in time, but the target says that it kept it.
+#[test]
+fn a_request_that_the_target_kept_back_is_lost_whatever_its_link() {
+    for (withheld, lost) in [(false, 0), (true, 1)] {
+        let mut bench = Bench::new();
+        bench.plan = Holder { link_us: TIMEOUT_US, ..Holder::default() };
+        bench.holds = false;
+        bench.started(1);
+        let ReadBack::Record(record) = record(Status::TimedOut, None) else { panic!() };
+        let read = ReadBack::Record(Record { request_withheld: withheld, ..record });
+        for ms in [11_200, 25_000, 60_000] {
+            bench.settle(ms, &read, Some(0));
+        }
+        let counts = bench.counts();
+        assert_eq!((counts.finding(Finding::Lost).explained, counts.unexplained()), (lost, 0), "{withheld}");
+        assert_eq!(bench.ledger.open(), 0);
+    }
+}
