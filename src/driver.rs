@@ -66,6 +66,9 @@ pub struct Driver {
     account: String,
 }
 
+/// How a start is refused that found no connection.
+const UNREACHABLE: &str = "Unreachable";
+
 /// A start that waits for a connection.
 #[derive(Debug)]
 struct Job {
@@ -206,17 +209,24 @@ impl Driver {
         origin
     }
 
-    /// Takes back what is picked up and not sent yet: the user asked to stop sending. What was refused and waits
-    /// to be sent again was sent once, and stays refused.
+    /// Takes back what is picked up and not sent yet: the user asked to stop sending.
     pub fn abandon(&self) {
         self.abandoned.set(true);
         let now = self.clock.now();
         let mut ledger = self.ledger.borrow_mut();
         for job in self.queue.borrow_mut().drain(..) {
-            match job.refused {
-                Some(error) => ledger.refused(job.key, now, &error),
-                None => ledger.abandoned(job.key),
-            }
+            withdraw(&mut ledger, &job, now);
+        }
+    }
+
+    /// The same for a start that a worker has taken already; or it was `tried`, and there was no connection.
+    fn take_back(&self, job: &Job, tried: bool) {
+        let now = self.clock.now();
+        let mut ledger = self.ledger.borrow_mut();
+        if tried && job.refused.is_none() {
+            ledger.refused(job.key, now, &Arc::from(UNREACHABLE));
+        } else {
+            withdraw(&mut ledger, job, now);
         }
     }
 
@@ -246,6 +256,14 @@ impl Driver {
         name.clear();
         let kind = self.plan.write_target(device, name);
         TargetName { region: &self.region, account: &self.account, kind, name }
+    }
+}
+
+/// What was refused and waits to be sent again was sent once, and stays refused.
+fn withdraw(ledger: &mut Ledger, job: &Job, now: Instant) {
+    match &job.refused {
+        Some(error) => ledger.refused(job.key, now, error),
+        None => ledger.abandoned(job.key),
     }
 }
 

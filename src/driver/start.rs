@@ -8,7 +8,7 @@ use crate::protocol::{ExecutionId, StartNames};
 use crate::seed::{Purpose, Subject};
 
 use super::api::{CallError, CommandsApi, is_busy};
-use super::{Driver, Job};
+use super::{Driver, Job, UNREACHABLE};
 
 /// Between attempts to get a connection; a start waits at most `driver.timeout` for one.
 const RECONNECT_US: u64 = 100_000;
@@ -70,8 +70,11 @@ impl Driver {
         let mut unsent = 0;
         loop {
             let now = self.clock.now();
+            if self.abandoned.get() {
+                return self.take_back(&job, unsent > 0);
+            }
             if now >= give_up {
-                self.ledger.borrow_mut().refused(job.key, now, &Arc::from("Unreachable"));
+                self.ledger.borrow_mut().refused(job.key, now, &Arc::from(UNREACHABLE));
                 return;
             }
             match self.clock.timeout_at(give_up, api.ready()).await {
@@ -83,6 +86,9 @@ impl Driver {
                 None => continue,
             }
             let written = self.clock.now();
+            if self.abandoned.get() {
+                return self.take_back(&job, unsent > 0);
+            }
             self.ledger.borrow_mut().written(job.key, written);
             let names = StartNames {
                 target: self.target(job.device, device),
