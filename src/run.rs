@@ -52,7 +52,7 @@ use conductor::{Conductor, Ending, slowest_connect_gap_us};
 use pictures::Pictures;
 use rescue::Rescue;
 use shard::ShardSetup;
-use shards::{COMMANDS_UNDER_WAY, Shards, end_wait};
+use shards::{Shards, commands_under_way, end_wait};
 use signals::{SignalThread, Signals};
 use site::Site;
 use timeline::Timeline;
@@ -448,7 +448,8 @@ impl<'a> Run<'a> {
     ) -> Result<Shards, SetupError> {
         let mut shards = Shards::default();
         for number in 0..count {
-            let (sender, commands) = mpsc::channel(COMMANDS_UNDER_WAY);
+            let under_way = commands_under_way(self.options.scenario.workloads.len());
+            let (sender, commands) = mpsc::channel(under_way);
             let setup = ShardSetup {
                 number,
                 shards: count,

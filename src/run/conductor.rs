@@ -227,6 +227,11 @@ impl Conductor<'_> {
                 format!("generator thread {shard} ended unexpectedly: this is a bug of fleetsim"),
             );
         }
+        if let Some(shard) = self.shards.deaf() {
+            let text =
+                format!("generator thread {shard} took no commands any more: this is a bug of fleetsim");
+            self.fail(Exit::Software, text);
+        }
     }
 
     fn obey(&mut self, now: Instant) {

@@ -1,5 +1,6 @@
 //! The shards of a run, threads or tasks, and the way to reach them.
 
+use std::cell::Cell;
 use std::io;
 use std::thread;
 use std::time::Duration;
@@ -8,8 +9,11 @@ use tokio::sync::mpsc;
 
 use super::shard::{self, ShardCommand, ShardSetup};
 
-/// Commands a shard may have under way.
-pub(super) const COMMANDS_UNDER_WAY: usize = 16;
+/// Commands a shard may have under way. Each rollout has a first release at once and decides at most once a
+/// second, steering comes five times a second: a shard that hears nothing for ten seconds has room for all of it.
+pub(super) const fn commands_under_way(workloads: usize) -> usize {
+    workloads.saturating_mul(16).saturating_add(64)
+}
 /// How long a shard of `devices` may take to end once it is told to, before it counts as stuck and is left
 /// behind. Each device says goodbye and gives its memory back: a few microseconds, many times that on a
 /// busy machine.
@@ -21,6 +25,8 @@ pub(super) fn end_wait(devices: u64) -> Duration {
 #[derive(Default)]
 pub(super) struct Shards {
     shards: Vec<(mpsc::Sender<ShardCommand>, Home)>,
+    /// The first shard whose queue had no room for a command.
+    deaf: Cell<Option<usize>>,
 }
 
 enum Home {
@@ -45,11 +51,18 @@ impl Shards {
         Ok(())
     }
 
-    /// Sends to one shard. A full or closed queue means a stuck or dead shard, which is seen elsewhere.
+    /// Sends to one shard. A closed queue means a dead shard, which [`Shards::dead`] tells, a full one a stuck
+    /// shard: what it did not hear is lost, and [`Shards::deaf`] tells it.
     pub fn send(&self, shard: usize, command: ShardCommand) {
-        if let Some((commands, _)) = self.shards.get(shard) {
-            commands.try_send(command).ok();
+        let Some((commands, _)) = self.shards.get(shard) else { return };
+        if let Err(mpsc::error::TrySendError::Full(_)) = commands.try_send(command) {
+            self.deaf.set(self.deaf.get().or(Some(shard)));
         }
+    }
+
+    /// A shard that has missed a command.
+    pub fn deaf(&self) -> Option<usize> {
+        self.deaf.get()
     }
 
     /// Sends to every shard.

@@ -8,7 +8,7 @@ use fleetsim::report::{self, RunReport, RunResult};
 use fleetsim::run::{self, Options};
 use fleetsim::scenario::{self, Variables};
 use fleetsim::seed::Seed;
-use fleetsim::stats::RolloutState;
+use fleetsim::stats::{Class, RolloutState};
 use tokio::sync::watch;
 
 const SECOND: u64 = 1_000_000;
@@ -307,4 +307,20 @@ fn the_shipped_rollout_passes_as_it_is() {
     let report = run::run(options, &sender);
     println!("{}", report::console(&report, report::Style::Plain, 120));
     assert_eq!(report.exit, Exit::Ok);
+}
+
+/// Each rollout tells every shard its first release at the same instant as when the load begins.
+#[test]
+fn many_rollouts_begin_together() {
+    let workloads: String = (0..40)
+        .map(|n| format!("  w{n}: {{ command: {{ name: c{n}, timeout: 1m }}, load: {{ rollout: {{ base_rate: 1/s }} }} }}\n"))
+        .collect();
+    let report = run(
+        &format!(
+            "version: 1\nname: many\ngroups: {{ g: {{ count: 3, behavior: {{ delay: 1s }} }} }}\nworkloads:\n{workloads}"
+        ),
+        3,
+    );
+    assert_eq!(report.exit, Exit::Ok, "{:?}", report.problem);
+    assert_eq!(report.snapshot.totals.measured(None, None).class(Class::Succeeded), 40 * 3);
 }
