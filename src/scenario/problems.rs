@@ -1,6 +1,8 @@
 //! Mistakes in a scenario file: collected, put in the order of the file, drawn with line and caret.
 //!
-//! What is a mistake is decided elsewhere.
+//! What is a mistake is decided elsewhere. What is secret is not drawn ([`secrets`]).
+
+mod secrets;
 
 use std::cell::RefCell;
 use std::fmt::Write as _;
@@ -40,8 +42,10 @@ pub struct Problem {
     part: usize,
     /// Bytes of the file, or of the flag.
     span: Range<usize>,
-    /// The line it begins in.
+    /// The line it begins in, without its secrets.
     source_line: String,
+    /// What is wrong in that line, in characters.
+    caret: Range<usize>,
 }
 
 /// More than this is the same mistake again and again; the rest is only counted.
@@ -63,12 +67,25 @@ impl Problem {
     ) -> Self {
         let begin = floor_boundary(source, span.start);
         let (line, column) = line_and_column(source, begin);
-        let source_line = line_at(source, begin).to_owned();
+        let span = begin..span.end.max(begin);
+        let whole = line_at(source, begin);
+        let line_begin = source[..begin].rfind('\n').map_or(0, |at| at + 1);
+        let mark = source[line_begin..].len() - source[line_begin..].trim_start_matches('\u{feff}').len();
+        let in_line = |at: usize| at.saturating_sub(line_begin + mark);
+        let bytes = in_line(span.start)..in_line(span.end);
+        let mut hidden = secrets::hidden(whole);
+        let is_secret = path.rsplit('.').next().is_some_and(secrets::is_secret);
+        if is_secret && hidden.is_empty() && !whole[bytes.start.min(whole.len())..].contains(':') {
+            // A value on a line of its own.
+            hidden.push(bytes.start..whole.len());
+        }
+        let message = secrets::without(message, whole, &hidden, &bytes);
+        let hint = hint.map(|hint| secrets::without(hint, whole, &hidden, &bytes));
+        let (source_line, caret) = secrets::cover(whole, &hidden, &bytes);
         let message = match message.char_indices().nth(MAX_MESSAGE) {
             Some((end, _)) => format!("{}…", &message[..end]),
             None => message,
         };
-        let span = begin..span.end.max(begin);
         Self {
             line,
             column,
@@ -80,6 +97,7 @@ impl Problem {
             part: 0,
             span,
             source_line,
+            caret,
         }
     }
 
@@ -162,8 +180,8 @@ impl Problem {
     /// The source line, cut to what fits, and the carets under it.
     fn excerpt(&self) -> (String, String) {
         let characters: Vec<char> = printable(&self.source_line).chars().collect();
-        let column = (self.column - 1).min(characters.len());
-        let width = self.caret_width().clamp(1, (characters.len() - column).max(1));
+        let column = self.caret.start.min(characters.len());
+        let width = self.caret.len().clamp(1, (characters.len() - column).max(1));
         let begin = if column + width.min(40) > MAX_WIDTH { column - 20.min(column) } else { 0 };
         let end = characters.len().min(begin + MAX_WIDTH);
         let mut shown: String = characters[begin..end].iter().collect();
@@ -177,13 +195,6 @@ impl Problem {
         }
         let carets = width.min(end.saturating_sub(column).max(1));
         (shown.trim_end().to_owned(), format!("{}{}", " ".repeat(indent), "^".repeat(carets)))
-    }
-
-    fn caret_width(&self) -> usize {
-        let before: usize = self.source_line.chars().take(self.column - 1).map(char::len_utf8).sum();
-        let bytes = self.span.len();
-        let rest = &self.source_line[before.min(self.source_line.len())..];
-        rest.char_indices().take_while(|(at, _)| *at < bytes).count()
     }
 }
 

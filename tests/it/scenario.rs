@@ -628,3 +628,15 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_session_token_of_nothing_is_none() {
+    let text = "version: 1\nname: s\ntarget: { endpoint: { mqtt: mqtt://a, http: http://b, credentials: { access_key_id: \
+                A, secret_access_key: B, session_token: \"${TOKEN:-}\" } } }\ngroups: { g: { behavior: { delay: 1s } } }\n\
+                workloads: { w: { command: { name: c }, load: { once: {} } } }\n";
+    let scenario = parse("s", text, &Variables::default()).unwrap_or_else(|problems| panic!("{problems}"));
+    let fleetsim::scenario::Target::Endpoint(endpoint) = &scenario.target else {
+        panic!("{:?}", scenario.target)
+    };
+    assert_eq!(endpoint.credentials.as_ref().unwrap().session_token, None);
+}

@@ -57,6 +57,12 @@ fn auth(raw: &raw::Auth, collector: &Collector<'_>) -> Option<Auth> {
             collector.report(field.spot, format!("this is longer than MQTT can say, {MAX_MQTT_TEXT} bytes"));
         }
     }
+    if let Some(field) =
+        raw.password.as_ref().filter(|field| field.get().is_some_and(|text| text == Auth::HIDDEN))
+    {
+        let message = "the password was left out of this result";
+        collector.report_with_hint(field.spot, message, "give it with ${PASSWORD} and -e PASSWORD");
+    }
     Some(Auth { username: raw.username.get()?.clone(), password: given(&raw.password).cloned() })
 }
 

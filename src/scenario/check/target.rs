@@ -139,7 +139,11 @@ fn endpoint(raw: &raw::Endpoint, collector: &Collector<'_>) -> Endpoint {
 /// What can be signed with. What is wrong with one is said without the text: a message is printed and kept.
 fn credentials(raw: &raw::Credentials, collector: &Collector<'_>) -> Option<Credentials> {
     let visible = |field: &At<String>, what: &str, variable: &str| {
-        if let Some(text) = field.get()
+        if field.get().is_some_and(|text| text == Credentials::HIDDEN) {
+            let message = format!("the {what} was left out of this result");
+            let hint = format!("give it with ${{{variable}}} and -e {variable}");
+            collector.report_with_hint(field.spot, message, hint);
+        } else if let Some(text) = field.get()
             && (text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic()))
         {
             let hint = format!("from outside it comes with ${{{variable}}} and -e {variable}");
@@ -150,7 +154,9 @@ fn credentials(raw: &raw::Credentials, collector: &Collector<'_>) -> Option<Cred
     };
     visible(&raw.access_key_id, "access key id", "AWS_ACCESS_KEY_ID");
     visible(&raw.secret_access_key, "secret access key", "AWS_SECRET_ACCESS_KEY");
-    if let Some(token) = &raw.session_token {
+    // Keys that are no temporary ones have none: `${AWS_SESSION_TOKEN:-}`.
+    let token = raw.session_token.as_ref().filter(|token| token.get().is_none_or(|text| !text.is_empty()));
+    if let Some(token) = token {
         visible(token, "session token", "AWS_SESSION_TOKEN");
     }
     if raw.access_key_id.get().is_some_and(|id| id.contains(['/', ',', '='])) {
@@ -162,7 +168,7 @@ fn credentials(raw: &raw::Credentials, collector: &Collector<'_>) -> Option<Cred
     Some(Credentials {
         access_key_id: raw.access_key_id.get()?.clone(),
         secret_access_key: raw.secret_access_key.get()?.clone(),
-        session_token: given(&raw.session_token).cloned(),
+        session_token: token.and_then(|token| token.get().cloned()),
     })
 }
 
