@@ -48,6 +48,7 @@ use crate::verdict;
 
 use capacity::CapacityLead;
 use collector::Collector;
+use commands::Patience;
 use conductor::{Conductor, Ending, slowest_connect_gap_us};
 use pictures::Pictures;
 use rescue::Rescue;
@@ -219,15 +220,20 @@ fn perform(
         builder.enable_all();
     }
     match builder.build() {
-        Ok(runtime) => LocalSet::new().block_on(&runtime, async {
-            let clock = if options.virtual_time { Clock::start_virtual() } else { machine.clock };
-            let mut run = Run::new(clock, machine, options, snapshots);
-            if run.options.signals && !clock.is_virtual() {
-                run.signals = Signals::new();
-            }
-            let performed = run.perform().await;
-            run.end(performed)
-        }),
+        Ok(runtime) => {
+            let report = LocalSet::new().block_on(&runtime, async {
+                let clock = if options.virtual_time { Clock::start_virtual() } else { machine.clock };
+                let mut run = Run::new(clock, machine, options, snapshots);
+                if run.options.signals && !clock.is_virtual() {
+                    run.signals = Signals::new();
+                }
+                let performed = run.perform().await;
+                run.end(performed)
+            });
+            // A name that is still being looked up must not hold up the end of a run that was stopped.
+            runtime.shutdown_background();
+            report
+        }
         Err(cause) => {
             let run = Run::new(machine.clock, machine, options, snapshots);
             run.end(Err(SetupError::Start { what: "the conductor", cause }))
@@ -293,7 +299,8 @@ impl<'a> Run<'a> {
                     self.device_count(),
                     self.shard_count() as u64,
                 )?;
-                let site = Site::outside(&endpoint, self.clock).await?;
+                let clock = self.clock;
+                let site = self.unless_stopped(Site::outside(&endpoint, clock)).await??;
                 self.against(site).await
             }
             Target::Aws(aws) => {
@@ -306,8 +313,22 @@ impl<'a> Run<'a> {
                     self.device_count(),
                     self.shard_count() as u64,
                 )?;
-                Err(aws::approach(&aws, self.clock).await.into())
+                let clock = self.clock;
+                // The futures of AWS's crates are large.
+                Err(self.unless_stopped(Box::pin(aws::approach(&aws, clock))).await?.into())
             }
+        }
+    }
+
+    /// What comes of something outside, which may take its time, unless the user stops the run meanwhile.
+    async fn unless_stopped<T>(&mut self, outside: impl Future<Output = T>) -> Result<T, SetupError> {
+        tokio::select! {
+            biased; // Who stops a run wants no more of it.
+            () = self.signals.stop_requested() => {
+                self.options.control.request_stop();
+                Err(SetupError::Stopped)
+            }
+            done = outside => Ok(done),
         }
     }
 
@@ -432,7 +453,8 @@ impl<'a> Run<'a> {
     /// Everything at the target before the first device connects; the kinds of device that the probe left out.
     async fn prepare(&mut self, site: &Site) -> Result<Vec<String>, SetupError> {
         let mut api = HttpApi::new(&site.http, self.options.scenario.target.region(), self.clock);
-        commands::create(&mut api, &self.options.scenario, &mut self.created).await?;
+        let patience = Patience::new(&self.options.scenario, &site.http.host, self.clock);
+        commands::create(&mut api, &self.options.scenario, &patience, &mut self.created).await?;
         if site.backend.is_some() || !self.options.probe {
             return Ok(Vec::new());
         }

@@ -131,7 +131,7 @@ fn run_all(
 /// Deletes what the runs have created. Results stand whatever comes of it.
 fn clean_up(created: &[(Arc<Scenario>, Vec<String>)], console: Console) {
     for (scenario, names) in created {
-        for cleanup in run::delete_commands(scenario, names) {
+        for cleanup in run::delete_commands(scenario, names, true) {
             let mark = if cleanup.is_done() { "" } else { "warning: " };
             console.err(&format!("{mark}{}: {cleanup}", scenario.name));
         }

@@ -88,6 +88,15 @@ pub enum AwsError {
         /// Why.
         cause: String,
     },
+    /// An address that signatures would not fit.
+    #[error(
+        "AWS_ENDPOINT_URL (or `endpoint_url` of the profile) has a path, {path}, which requests are not signed for: \
+         give a scheme, a host and a port only"
+    )]
+    EndpointPath {
+        /// Behind host and port.
+        path: String,
+    },
     /// The end of the way.
     #[error(
         "all is in order up to the devices' connections (account {account}, region {region}, devices at {mqtt}, starts at \
@@ -116,7 +125,10 @@ impl AwsError {
             | AwsError::NoRegion
             | AwsError::OtherAccount { .. }
             | AwsError::Refused { .. } => Exit::NoPermission,
-            AwsError::NotBuilt | AwsError::Unanswered { .. } | AwsError::NoTls { .. } => Exit::Unavailable,
+            AwsError::NotBuilt
+            | AwsError::Unanswered { .. }
+            | AwsError::EndpointPath { .. }
+            | AwsError::NoTls { .. } => Exit::Unavailable,
         }
     }
 }
@@ -156,9 +168,10 @@ pub(super) async fn approach(_: &Aws, _: Clock) -> AwsError {
 async fn reach(aws: &Aws, clock: Clock) -> Result<AwsError, AwsError> {
     let chain = chain::Chain::load(aws.region.as_deref()).await;
     let region = chain.region()?;
-    let credentials = chain.credentials().await?;
+    let url = chain.iot_url(&region)?;
+    let credentials = chain.credentials(clock).await?;
     let account = chain.account(aws.account.as_deref(), clock).await?;
-    let control = calls::Control::new(&chain.iot_url(&region), &region, &credentials, clock);
+    let control = calls::Control::new(&url, &region, &credentials, clock);
     let mqtt = match &aws.endpoint {
         Some(host) => host.clone(),
         None => control.endpoint("iot:Data-ATS").await?,

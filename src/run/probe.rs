@@ -19,6 +19,7 @@ use crate::protocol::{ExecutionId, Format, StartNames, TargetKind, TargetName};
 use crate::scenario::{Auth, Group, MqttVersion};
 use crate::seed::{Purpose, Seed, Subject};
 
+use super::commands::Patience;
 use super::site::Site;
 use canary::Canary;
 
@@ -64,13 +65,30 @@ pub enum ProbeError {
         /// What the API says.
         cause: CallError,
     },
+    /// The broker said nothing to a subscription.
+    #[error(
+        "the broker at mqtt://{broker} did not answer the subscription to {filter} of a device like those of group \
+         `{group}` within {}s; let it answer SUBSCRIBE, or run with --no-probe",
+        PATIENCE.as_secs()
+    )]
+    Unanswered {
+        /// The first group of its kind.
+        group: String,
+        /// The broker's address.
+        broker: String,
+        /// The first that was asked for.
+        filter: String,
+    },
     /// Something did not come.
     #[error(
-        "the probe waited {}s for {what} on {topic}, which the broker at mqtt://{broker} had granted and did not \
-         serve; let the broker and the backend carry these topics, or run with --no-probe",
+        "the probe waited {}s for {what} on {topic}, which the broker at mqtt://{broker} had granted to a device like \
+         those of group `{group}` and did not serve; let the broker and the backend carry these topics, or run with \
+         --no-probe",
         PATIENCE.as_secs()
     )]
     Silence {
+        /// The first group of its kind.
+        group: String,
         /// What was waited for.
         what: &'static str,
         /// Where.
@@ -94,6 +112,7 @@ pub(super) async fn probe(site: &Site, plan: &Plan, clock: Clock) -> Result<Vec<
     }
     let (tried, untried) = kinds(&scenario.groups);
     let mut api = HttpApi::new(&site.http_data, scenario.target.region(), clock);
+    let patience = Patience::new(scenario, &site.http_data.host, clock);
     for group in tried {
         // An identifier of its own: those of the fleet may connect again only after a while (AWS: a second). Of
         // chance, because other processes may probe the same target now.
@@ -116,7 +135,7 @@ pub(super) async fn probe(site: &Site, plan: &Plan, clock: Clock) -> Result<Vec<
             let token = chance.at(Purpose::ClientToken, Subject::new("probe", 0), number).uuid();
             let token = ExecutionId::from_uuid(token);
             let parameters = plan.parameters(*workload, 0);
-            let id = api.start(&names, parameters.as_ref(), &token).await;
+            let id = patience.with(api.start(&names, parameters.as_ref(), &token)).await;
             let id = id.map_err(|cause| ProbeError::Start { command: (*command).to_owned(), cause })?;
             canary.see_through(&id, *format).await?;
         }

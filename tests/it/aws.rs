@@ -93,17 +93,21 @@ fn scenario(folder: &Path, target: &str) -> String {
 
 /// Runs the program with nothing of this machine's AWS configuration, and with `environment`.
 fn fleetsim(home: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> (Option<i32>, String) {
+    let output: Output = command(home, arguments).envs(environment.iter().copied()).output().unwrap();
+    let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    println!("{said}");
+    assert!(!said.contains(SECRET), "the secret is in the output");
+    (output.status.code(), said)
+}
+
+fn command(home: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_fleetsim"));
     let inherited = std::env::vars().map(|(name, _)| name);
     for name in inherited.filter(|name| name.starts_with("AWS_") || name.to_lowercase().ends_with("_proxy")) {
         command.env_remove(name);
     }
     command.args(arguments).env("NO_COLOR", "1").env("HOME", home).env("AWS_EC2_METADATA_DISABLED", "true");
-    let output: Output = command.envs(environment.iter().copied()).output().unwrap();
-    let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
-    println!("{said}");
-    assert!(!said.contains(SECRET), "the secret is in the output");
-    (output.status.code(), said)
+    command
 }
 
 fn with_keys<'a>(url: &'a str, more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
@@ -211,6 +215,41 @@ fn a_wrong_secret_is_refused_by_name() {
         said.contains("AWS refuses sts:GetCallerIdentity: SignatureDoesNotMatch: Not that one"),
         "{said}"
     );
+}
+
+#[cfg(feature = "aws")]
+#[test]
+fn an_endpoint_with_a_path_is_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let (address, asked) = stub("123456789012");
+    let url = format!("http://{address}/prefix");
+    let path = scenario(folder.path(), "max_messages: 50, region: eu-west-1");
+    let (code, said) = fleetsim(folder.path(), &["run", &path, "--yes-aws"], &with_keys(&url, &[]));
+    assert_eq!(code, Some(69));
+    assert!(said.contains("AWS_ENDPOINT_URL") && said.contains("a path, /prefix"), "{said}");
+    assert_eq!(*asked.lock(), Vec::<String>::new());
+}
+
+/// The keys come from a program that does not end, and the user loses patience.
+#[cfg(feature = "aws")]
+#[test]
+fn ctrl_c_is_heard_while_credentials_are_waited_for() {
+    use rustix::process::{Pid, Signal, kill_process};
+    let folder = tempfile::tempdir().unwrap();
+    let (home, asked) = (folder.path(), folder.path().join("asked"));
+    fs::create_dir(home.join(".aws")).unwrap();
+    let script = home.join("keys.sh");
+    fs::write(&script, format!("touch {}\nexec sleep 30 2>/dev/null\n", asked.display())).unwrap();
+    let config = format!("[default]\ncredential_process = sh {}\n", script.display());
+    fs::write(home.join(".aws/config"), config).unwrap();
+    let path = scenario(home, "max_messages: 50, region: eu-west-1");
+    let mut run = command(home, &["run", &path, "--yes-aws", "-q"]).spawn().unwrap();
+    while !asked.exists() {
+        assert_eq!(run.try_wait().unwrap(), None, "it waits for the keys");
+        thread::yield_now();
+    }
+    kill_process(Pid::from_child(&run), Signal::INT).unwrap();
+    assert_eq!(run.wait().unwrap().code(), Some(i32::from(fleetsim::exit::Exit::Stopped.code())));
 }
 
 #[test]

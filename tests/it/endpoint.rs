@@ -379,7 +379,7 @@ fn a_cleanup_deletes_what_the_run_created_and_nothing_else() {
     let report = run(&scenario);
     assert_eq!(report.created_commands, ["small"]);
     assert_eq!(run(&scenario).created_commands, Vec::<String>::new(), "it was there");
-    let done = delete_commands(&scenario, &report.created_commands);
+    let done = delete_commands(&scenario, &report.created_commands, false);
     assert!(done.len() == 1 && done[0].is_done() && pending("small"), "{done:?}");
     assert!(done[0].to_string().contains("in 12 hours"), "{}", done[0]);
     let refused = run(&scenario);

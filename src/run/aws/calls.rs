@@ -26,6 +26,18 @@ const MAX_ANSWER: usize = 64 * 1024;
 
 const DESCRIBE_ENDPOINT: &str = "iot:DescribeEndpoint";
 
+/// What an answer that is an error means: no, or not now. Some services say the latter with 400.
+pub(super) fn answered(call: &'static str, status: u16, name: &str, message: Option<&str>) -> AwsError {
+    let cause = message.map_or_else(|| name.to_owned(), |message| format!("{name}: {message}"));
+    let is_busy =
+        name.contains("Throttl") || ["TooManyRequestsException", "RequestLimitExceeded"].contains(&name);
+    if status < 500 && status != 429 && !is_busy {
+        AwsError::Refused { call, cause }
+    } else {
+        AwsError::Unanswered { call, cause }
+    }
+}
+
 /// The control plane of AWS IoT.
 pub(super) struct Control {
     connector: Connector,
@@ -64,12 +76,7 @@ impl Control {
             return Ok(described.endpoint_address);
         }
         let (name, message) = protocol::error_name(status, kind.as_deref(), &body);
-        let cause = format!("{name}: {message}");
-        if status < 500 && status != 429 {
-            Err(AwsError::Refused { call: DESCRIBE_ENDPOINT, cause })
-        } else {
-            Err(unanswered(cause))
-        }
+        Err(answered(DESCRIBE_ENDPOINT, status, &name, Some(&message)))
     }
 
     /// Status, name of the error if it is one, and body.
@@ -99,5 +106,26 @@ impl Control {
             .await
             .map_err(|error| error.to_string())?;
         Ok((status, kind, body.to_bytes().to_vec()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exit::Exit;
+
+    #[test]
+    fn to_be_asked_too_often_is_no_missing_permission() {
+        for (status, name, exit) in [
+            (403, "AccessDeniedException", Exit::NoPermission),
+            (400, "InvalidClientTokenId", Exit::NoPermission),
+            (400, "ThrottlingException", Exit::Unavailable),
+            (400, "Throttling", Exit::Unavailable),
+            (400, "RequestLimitExceeded", Exit::Unavailable),
+            (429, "429", Exit::Unavailable),
+            (503, "ServiceUnavailableException", Exit::Unavailable),
+        ] {
+            assert_eq!(answered("iot:X", status, name, Some("why")).exit(), exit, "{status} {name}");
+        }
     }
 }

@@ -9,12 +9,13 @@ use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_types::service_config::ServiceConfigKey;
+use hyper::Uri;
 
 use crate::clock::Clock;
 use crate::scenario::Credentials;
 
 use super::AwsError;
-use super::calls::PATIENCE;
+use super::calls::{PATIENCE, answered};
 
 const GET_CALLER_IDENTITY: &str = "sts:GetCallerIdentity";
 
@@ -44,15 +45,18 @@ impl Chain {
     }
 
     /// The first credentials that a source has.
-    pub async fn credentials(&self) -> Result<Credentials, AwsError> {
+    pub async fn credentials(&self, clock: Clock) -> Result<Credentials, AwsError> {
         let profile = std::env::var("AWS_PROFILE").unwrap_or_else(|_| "default".to_owned());
         let none = |cause: String| AwsError::NoCredentials { cause, profile };
         let Some(provider) = self.config.credentials_provider() else {
             return Err(none("there is no provider".to_owned()));
         };
-        let keys = match provider.provide_credentials().await {
-            Ok(keys) => keys,
-            Err(error) => return Err(none(innermost(&error))),
+        // A `credential_process` may wait for somebody for ever.
+        let asked = provider.provide_credentials();
+        let keys = match clock.timeout_at(clock.now().plus(PATIENCE), asked).await {
+            None => return Err(none(format!("no source has answered within {}s", PATIENCE.as_secs()))),
+            Some(Ok(keys)) => keys,
+            Some(Err(error)) => return Err(none(innermost(&error))),
         };
         Ok(Credentials {
             access_key_id: keys.access_key_id().to_owned(),
@@ -70,9 +74,9 @@ impl Chain {
             Some(Ok(answer)) => answer,
             Some(Err(SdkError::ServiceError(refusal))) if refusal.raw().status().as_u16() < 500 => {
                 let error = refusal.err();
-                let name = error.code().unwrap_or("an error without a name").to_owned();
-                let cause = error.message().map_or(name.clone(), |message| format!("{name}: {message}"));
-                return Err(AwsError::Refused { call: GET_CALLER_IDENTITY, cause });
+                let name = error.code().unwrap_or("an error without a name");
+                let status = refusal.raw().status().as_u16();
+                return Err(answered(GET_CALLER_IDENTITY, status, name, error.message()));
             }
             Some(Err(error)) => return Err(unanswered(innermost(&error))),
         };
@@ -91,16 +95,21 @@ impl Chain {
 
     /// Where the control plane of AWS IoT is: where AWS_ENDPOINT_URL_IOT or AWS_ENDPOINT_URL (or the profile) says,
     /// else in the region.
-    pub fn iot_url(&self, region: &str) -> String {
+    pub fn iot_url(&self, region: &str) -> Result<String, AwsError> {
         let key =
             ServiceConfigKey::builder().service_id("IoT").env("AWS_ENDPOINT_URL").profile("endpoint_url");
         let own = match (self.config.service_config(), key.build()) {
             (Some(settings), Ok(key)) => settings.load_config(key),
             _ => None,
         };
+        let own = own.or_else(|| self.config.endpoint_url().map(str::to_owned));
+        if let Some(uri) = own.as_ref().and_then(|url| url.parse::<Uri>().ok())
+            && (!matches!(uri.path(), "" | "/") || uri.query().is_some())
+        {
+            return Err(AwsError::EndpointPath { path: uri.path().to_owned() });
+        }
         let domain = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
-        own.or_else(|| self.config.endpoint_url().map(str::to_owned))
-            .unwrap_or_else(|| format!("https://iot.{region}.{domain}"))
+        Ok(own.unwrap_or_else(|| format!("https://iot.{region}.{domain}")))
     }
 }
 

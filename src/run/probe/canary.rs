@@ -44,11 +44,15 @@ impl Canary {
         let filters = device_filters(canary.kind, &canary.name);
         canary.client.subscribe(&filters).map_err(|cause| canary.lost(cause))?;
         let granted = canary
-            .wait_for("the answer to SUBSCRIBE", &filters[0], |heard| match heard {
+            .wait_for(|heard| match heard {
                 Heard::Granted(granted) => Some(granted.clone()),
                 Heard::Message(_) | Heard::Nothing => None,
             })
             .await?;
+        let Some(granted) = granted else {
+            let filter = filters[0].clone();
+            return Err(ProbeError::Unanswered { group: canary.group, broker: canary.broker, filter });
+        };
         for (filter, granted) in filters.into_iter().zip(granted) {
             if !granted {
                 return Err(ProbeError::Subscription { group: canary.group, broker: canary.broker, filter });
@@ -80,29 +84,25 @@ impl Canary {
     async fn heard(&mut self, what: &'static str, id: &ExecutionId, form: Form) -> Result<(), ProbeError> {
         let topic = self.topic(id, form);
         let wanted = Heard::Message(topic.clone());
-        self.wait_for(what, &topic, |heard| (*heard == wanted).then_some(())).await
+        if self.wait_for(|heard| (*heard == wanted).then_some(())).await?.is_some() {
+            return Ok(());
+        }
+        let (group, broker) = (self.group.clone(), self.broker.clone());
+        Err(ProbeError::Silence { group, what, topic, broker })
     }
 
-    /// Polls the connection until something comes of which `pick` makes an answer.
-    async fn wait_for<T>(
-        &mut self,
-        what: &'static str,
-        topic: &str,
-        pick: impl Fn(&Heard) -> Option<T>,
-    ) -> Result<T, ProbeError> {
+    /// Polls the connection until something comes of which `pick` makes an answer; `None` if nothing does in time.
+    async fn wait_for<T>(&mut self, pick: impl Fn(&Heard) -> Option<T>) -> Result<Option<T>, ProbeError> {
         let until = self.clock.now().plus(PATIENCE);
         loop {
             match self.clock.timeout_at(until, self.client.poll()).await {
                 Some(Ok(heard)) => {
                     if let Some(picked) = pick(&heard) {
-                        return Ok(picked);
+                        return Ok(Some(picked));
                     }
                 }
                 Some(Err(cause)) => return Err(self.lost(cause)),
-                None => {
-                    let (topic, broker) = (topic.to_owned(), self.broker.clone());
-                    return Err(ProbeError::Silence { what, topic, broker });
-                }
+                None => return Ok(None),
             }
         }
     }
