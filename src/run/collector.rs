@@ -2,7 +2,7 @@
 //!
 //! A snapshot is the last second that all shards have delivered; reports of later seconds wait.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +18,9 @@ use crate::units::MICROS_PER_SECOND;
 
 use super::meter::Meter;
 use super::shard::ShardReport;
+
+/// Events of what was done by hand: half of all that are kept. The rest is for what happened.
+const BY_HAND_KEPT: usize = Snapshot::EVENTS_KEPT / 2;
 
 /// What is known of one shard: the newest, for the conductor, but for what a snapshot shows.
 #[derive(Debug, Default, Clone)]
@@ -51,6 +54,12 @@ pub(super) struct Collector {
     totals: Statistics,
     series: Series,
     events: Vec<Event>,
+    /// Those that there was no room for.
+    events_lost: u64,
+    /// Those of what was done by hand.
+    by_hand: usize,
+    /// Those that are said once.
+    said: BTreeSet<&'static str>,
     anomalies: Vec<Anomaly>,
     reach: Arc<Vec<Vec<u64>>>,
     rollouts: Vec<RolloutControl>,
@@ -100,6 +109,9 @@ impl Collector {
             waiting: BTreeMap::new(),
             series: Series::default(),
             events: Vec::new(),
+            events_lost: 0,
+            by_hand: 0,
+            said: BTreeSet::new(),
             anomalies: Vec::new(),
             reach: Arc::default(),
             rollouts: Vec::new(),
@@ -155,10 +167,29 @@ impl Collector {
         self.rollouts.iter_mut().for_each(RolloutControl::stop);
     }
 
-    /// Notes something worth a line.
+    /// Notes something worth a line. What there is no room for is counted.
     pub fn event(&mut self, now: Instant, text: impl Into<String>) {
         if self.events.len() < Snapshot::EVENTS_KEPT {
             self.events.push(Event { at_us: now.micros_since(self.epoch), text: text.into() });
+        } else {
+            self.events_lost += 1;
+        }
+    }
+
+    /// The same for what somebody does by hand: a key that is held down leaves room for the rest.
+    pub fn event_by_hand(&mut self, now: Instant, text: impl Into<String>) {
+        if self.by_hand < BY_HAND_KEPT {
+            self.by_hand += 1;
+            self.event(now, text);
+        } else {
+            self.events_lost += 1;
+        }
+    }
+
+    /// The same for what is said once, however often it is so.
+    pub fn event_once(&mut self, now: Instant, text: &'static str) {
+        if self.said.insert(text) {
+            self.event(now, text);
         }
     }
 
@@ -309,6 +340,7 @@ impl Collector {
         let mut totals = self.totals.clone();
         totals.drop_from("messages to slow clients", self.backend_dropped);
         totals.drop_from("the backend's memory of ended executions", self.backend_evicted);
+        totals.drop_from("events", self.events_lost);
         totals.dropped.retain(|_, count| *count > 0);
         let due = totals.sum(Part::Measured, None, None).due + totals.sum(Part::WarmUp, None, None).due;
         Snapshot {

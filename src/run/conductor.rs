@@ -274,19 +274,19 @@ impl Conductor<'_> {
         if self.capacity.is_some() {
             self.control.refuse(asked, before);
             self.collector
-                .event(now, "a capacity search sets its own rate: it is not paused or played faster");
+                .event_once(now, "a capacity search sets its own rate: it is not paused or played faster");
             return;
         }
         if let Some(load) = &self.collector.load {
             let Some(load) = load.changed(now.plus_micros(LEAD_US), asked.speed_percent()) else {
                 self.control.refuse(asked, before);
-                self.collector.event(now, "the load was steered too often: its tempo stays as it is");
+                self.collector.event_once(now, "the load was steered too often: its tempo stays as it is");
                 return;
             };
             self.keep_time(load);
         }
         for text in by_hand(before, asked) {
-            self.collector.event(now, text);
+            self.collector.event_by_hand(now, text);
         }
         self.collector.tempo = asked;
         self.steered_at = Some(now);

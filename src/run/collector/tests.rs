@@ -402,9 +402,24 @@ fn times_count_from_the_epoch_and_from_the_loads_begin() {
 fn events_beyond_the_bound_are_not_kept() {
     let mut collector = collector(1);
     (0..=Snapshot::EVENTS_KEPT).for_each(|n| collector.event(at(0), n.to_string()));
-    let events = collector.snapshot(at(0)).events;
-    assert_eq!(events.len(), Snapshot::EVENTS_KEPT);
-    assert_eq!(events[0].text, "0");
+    let snapshot = collector.snapshot(at(0));
+    assert_eq!(snapshot.events.len(), Snapshot::EVENTS_KEPT);
+    assert_eq!(snapshot.events[0].text, "0");
+    assert_eq!(snapshot.totals.dropped, BTreeMap::from([("events", 1)]));
+}
+
+#[test]
+fn a_key_that_is_held_down_leaves_room_for_other_events() {
+    let mut collector = collector(1);
+    for n in 0..Snapshot::EVENTS_KEPT {
+        collector.event_by_hand(at(0), n.to_string());
+        collector.event_once(at(0), "no");
+    }
+    collector.event(at(0), "the load ended");
+    let snapshot = collector.snapshot(at(0));
+    assert_eq!(snapshot.events.len(), Snapshot::EVENTS_KEPT / 2 + 2);
+    assert_eq!(snapshot.events.last().unwrap().text, "the load ended");
+    assert_eq!(snapshot.totals.dropped, BTreeMap::from([("events", 500)]));
 }
 
 #[test]
