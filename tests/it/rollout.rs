@@ -312,9 +312,10 @@ fn the_shipped_rollout_passes_as_it_is() {
 /// Each rollout tells every shard its first release at the same instant as when the load begins.
 #[test]
 fn many_rollouts_begin_together() {
-    let workloads: String = (0..40)
+    let workloads: Vec<String> = (0..40)
         .map(|n| format!("  w{n}: {{ command: {{ name: c{n}, timeout: 1m }}, load: {{ rollout: {{ base_rate: 1/s }} }} }}\n"))
         .collect();
+    let workloads = workloads.concat();
     let report = run(
         &format!(
             "version: 1\nname: many\ngroups: {{ g: {{ count: 3, behavior: {{ delay: 1s }} }} }}\nworkloads:\n{workloads}"
