@@ -162,7 +162,10 @@ pub fn parse_duration(text: &str) -> Result<Duration, UnitError> {
             }
             (Some(_), _) => format!("a duration: it needs a unit, e.g. {text}s"),
             (None, Some(tight)) => format!("a duration; write it without spaces, {tight}"),
-            (None, None) => EXPECTED.to_owned(),
+            (None, None) => match respelled(text) {
+                Some(whole) => format!("a duration; write {whole}"),
+                None => EXPECTED.to_owned(),
+            },
         };
         return Err(UnitError::new(text, hint));
     }
@@ -170,6 +173,24 @@ pub fn parse_duration(text: &str) -> Result<Duration, UnitError> {
         .ok()
         .filter(|duration| *duration <= MAX_DURATION)
         .ok_or_else(|| UnitError::new(text, "a duration of at most 366d"))
+}
+
+/// What `1.5s` and `60sec` are in the spelling that is taken.
+fn respelled(text: &str) -> Option<String> {
+    let unit_at = text.find(|char: char| char.is_ascii_alphabetic())?;
+    let (number, unit) = (plain_number(text[..unit_at].trim_end())?, &text[unit_at..]);
+    let seconds = match unit {
+        "us" => 1e-6,
+        "ms" | "msec" => 1e-3,
+        "s" | "sec" | "secs" | "second" | "seconds" => 1.0,
+        "m" | "min" | "mins" | "minute" | "minutes" => 60.0,
+        "h" | "hour" | "hours" => 3600.0,
+        "d" | "day" | "days" => 86_400.0,
+        _ => return None,
+    };
+    let duration = Duration::try_from_secs_f64(number * seconds).ok()?;
+    let whole = humantime::format_duration(duration).to_string().replace(' ', "").replace("day", "d");
+    is_duration_spelling(&whole).then_some(whole)
 }
 
 /// No scenario runs longer than a year; the bound keeps arithmetic on microseconds far from overflow.
@@ -291,7 +312,11 @@ mod tests {
             ("2.5".parse::<Share>().unwrap_err(), "\"2.5\" is not a share: it needs a unit, e.g. 2.5%"),
             ("101%".parse::<Share>().unwrap_err(), "\"101%\" is not a share between 0% and 100%"),
             ("5".parse_as_duration(), "\"5\" is not a duration: it needs a unit, e.g. 5s"),
-            ("1sec".parse_as_duration(), "\"1sec\" is not a duration with a unit, e.g. 250ms, 5s, 1m30s"),
+            ("1sec".parse_as_duration(), "\"1sec\" is not a duration; write 1s"),
+            ("1.5s".parse_as_duration(), "\"1.5s\" is not a duration; write 1s500ms"),
+            ("0.5 hours".parse_as_duration(), "\"0.5 hours\" is not a duration; write 30m"),
+            ("1.5d".parse_as_duration(), "\"1.5d\" is not a duration; write 1d12h"),
+            ("5x".parse_as_duration(), "\"5x\" is not a duration with a unit, e.g. 250ms, 5s, 1m30s"),
             ("9999999d".parse_as_duration(), "\"9999999d\" is not a duration of at most 366d"),
         ] {
             assert_eq!(error.to_string(), expected);

@@ -16,6 +16,12 @@ pub(super) struct Baseline {
 }
 
 impl Baseline {
+    /// The seed of the earlier runs, if they have one in common.
+    pub fn seed(&self) -> Option<u64> {
+        let first = self.results.first()?.run.seed;
+        self.results.iter().all(|result| result.run.seed == first).then_some(first)
+    }
+
     /// Reads the results, if any are asked for. What cannot be compared is refused before anything runs.
     pub fn read(
         arguments: &RunArguments,

@@ -171,8 +171,9 @@ fn repeated(
 ) -> (Exit, Vec<String>) {
     let scenario = of.scenario;
     let times = arguments.repeat.unwrap_or(scenario.repeat);
-    // One seed for all of them: what differs then is not the plan.
-    let seed = arguments.seed.or(scenario.seed).map_or_else(Seed::random, Seed);
+    // One seed for all of them, and that of what they are compared with: what differs then is not the plan.
+    let seed = arguments.seed.or(scenario.seed).or_else(|| baseline.and_then(Baseline::seed));
+    let seed = seed.map_or_else(Seed::random, Seed);
     let mut exit = Exit::Ok;
     let mut results = Vec::new();
     let mut created = Vec::new();
