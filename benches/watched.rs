@@ -118,7 +118,9 @@ fn run(program: &str, folder: &Path, watched: bool) -> Shown {
         thread::park_timeout(LOOK);
     }
     over.store(true, Ordering::Relaxed);
-    readers.into_iter().for_each(|reader| reader.join().unwrap());
+    for reader in readers {
+        reader.join().unwrap();
+    }
     let text = fs::read_to_string(&result).expect("the run writes a result; try it by hand");
     let result: serde_json::Value = serde_json::from_str(&text).unwrap();
     let succeeded = result["totals"]["measured"]["classes"]["succeeded"].as_u64().unwrap();
@@ -161,7 +163,7 @@ fn start_watched(program: &str, folder: &Path) -> Child {
 }
 
 fn count(from: &mut impl std::io::Read, seen: &AtomicU64) {
-    let mut buffer = [0; 64 * 1024];
+    let mut buffer = [0; 16 * 1024];
     while let Ok(read) = from.read(&mut buffer) {
         if read == 0 {
             break;
