@@ -348,7 +348,7 @@ impl Collector {
             phase: self.phase,
             elapsed: since(self.epoch),
             wall_elapsed: None,
-            load_begin: self.load_begin().map(since),
+            load_begin: self.load_begin().map(|begin| Duration::from_micros(begin.micros_since(self.epoch))),
             load_elapsed: self.load.as_ref().map(|load| Duration::from_micros(load.load_us(now))),
             load_planned: self.load_planned,
             planned: self.planned.max(due),

@@ -394,6 +394,7 @@ fn times_count_from_the_epoch_and_from_the_loads_begin() {
         let snapshot = collector.snapshot(at(ms));
         assert_eq!(snapshot.elapsed, Duration::from_millis(ms));
         assert_eq!(snapshot.load_elapsed, Some(Duration::from_millis(load_elapsed_ms)));
+        assert_eq!(snapshot.load_begin, Some(Duration::from_secs(2)), "wherever the run stands");
         assert_eq!(*snapshot.events, [Event { at_us: 2_100_000, text: "load begins".to_owned() }]);
     }
 }
