@@ -147,7 +147,7 @@ fn start_watched(program: &str, folder: &Path) -> Child {
     fs::write(folder.join("port"), port.to_string()).unwrap();
     let command = format!(
         "stty rows 40 cols 140; echo $$ > pid; exec {program} run watched.yaml --seed 1 --tui on \
-         --web 127.0.0.1:{port} --json result.json"
+         --web=127.0.0.1:{port} --json result.json"
     );
     Command::new("script")
         .args(["-qfec", &command, "/dev/null"])
