@@ -15,16 +15,9 @@ if [ -z "$program" ]; then
 fi
 program=$(realpath "$program")
 
-missing=()
-command -v tmux >/dev/null || missing+=(tmux)
-command -v chromium >/dev/null || missing+=(chromium)
-if [ "${#missing[@]}" -gt 0 ]; then
-    if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
-        echo "missing: install ${missing[*]}" >&2
-        exit 127
-    fi
-    apt-get update -qq && apt-get install -qq -y "${missing[@]}" >/dev/null
-fi
+source tests/script.sh
+need tmux tmux
+need chromium chromium fonts-dejavu-core
 
 folder=$(mktemp -d)
 terminal() { tmux -u -L "fleetsim-pictures-$$" -f /dev/null "$@"; }

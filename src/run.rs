@@ -288,32 +288,21 @@ impl<'a> Run<'a> {
                 return Err(SetupError::SlicedLoad { workload: workload.name.clone(), load });
             }
         }
-        match self.options.scenario.target.clone() {
+        let target = self.options.scenario.target.clone();
+        if target.embedded().is_none() && self.clock.is_virtual() {
+            return Err(SetupError::OutsideNotVirtual { key: target.key() });
+        }
+        let clock = self.clock;
+        match target {
             Target::Embedded(target) => self.against_embedded(target).await,
             Target::Endpoint(endpoint) => {
-                if self.clock.is_virtual() {
-                    return Err(SetupError::OutsideNotVirtual { key: self.options.scenario.target.key() });
-                }
-                preflight::descriptors(
-                    &self.options.scenario,
-                    self.device_count(),
-                    self.shard_count() as u64,
-                )?;
-                let clock = self.clock;
+                self.has_descriptors()?;
                 let site = self.unless_stopped(Site::outside(&endpoint, clock)).await??;
                 self.against(site).await
             }
             Target::Aws(aws) => {
-                if self.clock.is_virtual() {
-                    return Err(SetupError::OutsideNotVirtual { key: self.options.scenario.target.key() });
-                }
                 aws::agree(&self.plan, 1, self.options.yes_aws)?;
-                preflight::descriptors(
-                    &self.options.scenario,
-                    self.device_count(),
-                    self.shard_count() as u64,
-                )?;
-                let clock = self.clock;
+                self.has_descriptors()?;
                 // The futures of AWS's crates are large.
                 Err(self.unless_stopped(Box::pin(aws::approach(&aws, clock))).await?.into())
             }
@@ -382,7 +371,7 @@ impl<'a> Run<'a> {
             }
             return Ok(backend::Listeners { mqtt: Listener::memory(), http: Listener::memory() });
         }
-        preflight::descriptors(&self.options.scenario, self.device_count(), self.shard_count() as u64)?;
+        self.has_descriptors()?;
         let mqtt = match target.transport {
             Transport::Tcp => listen(target.mqtt, "mqtt")?,
             Transport::Memory => Listener::memory(),
@@ -488,6 +477,11 @@ impl<'a> Run<'a> {
                 .map_err(|cause| SetupError::Start { what: "a generator thread", cause })?;
         }
         Ok(shards)
+    }
+
+    /// Whether the fleet's connections fit into this process.
+    fn has_descriptors(&self) -> Result<(), PreflightError> {
+        preflight::descriptors(&self.options.scenario, self.device_count(), self.shard_count() as u64)
     }
 
     /// Devices of this process.

@@ -8,19 +8,10 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-program=${1:-}
-if [ -z "$program" ]; then
-    cargo build --locked
-    program=target/debug/fleetsim
-fi
+source tests/script.sh
+program=$(program_to_test "${1:-}")
 
-if ! command -v xmllint >/dev/null; then
-    if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
-        echo "xmllint is missing: install the package libxml2-utils" >&2
-        exit 127
-    fi
-    apt-get update -qq && apt-get install -qq -y --no-install-recommends libxml2-utils >/dev/null
-fi
+need xmllint libxml2-utils
 
 out=target/junit
 rm -rf "$out" && mkdir -p "$out"

@@ -9,19 +9,10 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-program=${1:-}
-if [ -z "$program" ]; then
-    cargo build --locked
-    program=target/debug/fleetsim
-fi
+source tests/script.sh
+program=$(program_to_test "${1:-}")
 
-if ! command -v mosquitto_sub >/dev/null; then
-    if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
-        echo "mosquitto_sub is missing: install the package mosquitto-clients" >&2
-        exit 127
-    fi
-    apt-get update -qq && apt-get install -qq -y mosquitto-clients >/dev/null
-fi
+need mosquitto_sub mosquitto-clients
 
 python=target/peers/bin/python
 if ! "$python" -c 'import paho.mqtt' 2>/dev/null; then

@@ -8,18 +8,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-program=${1:-}
-if [ -z "$program" ]; then
-    cargo build --locked
-    program=target/debug/fleetsim
-fi
+source tests/script.sh
+program=$(program_to_test "${1:-}")
 
-if ! command -v prometheus >/dev/null || ! command -v promtool >/dev/null; then
-    if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
-        echo "prometheus is missing: install the package prometheus" >&2
-        exit 127
-    fi
-    apt-get update -qq && apt-get install -qq -y --no-install-recommends prometheus >/dev/null
-fi
+need prometheus prometheus
 
 exec python3 tests/prometheus/check.py "$program"

@@ -8,20 +8,10 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-program=${1:-}
-if [ -z "$program" ]; then
-    cargo build --locked
-    program=target/debug/fleetsim
-fi
-program=$(realpath "$program")
+source tests/script.sh
+program=$(program_to_test "${1:-}")
 
-if ! command -v tmux >/dev/null; then
-    if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
-        echo "tmux is missing: install the package tmux" >&2
-        exit 127
-    fi
-    apt-get update -qq && apt-get install -qq -y tmux >/dev/null
-fi
+need tmux tmux
 
 # How often a screen is looked at before it counts as wrong, a tenth of a second apart: a minute, for busy machines.
 patience=600
